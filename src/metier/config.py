@@ -1,0 +1,90 @@
+"""metier.toml: the operator's settings for one library. Nothing that a model or a guest says changes them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metier.capability import first_problem
+from metier.errors import UsageError
+from metier.permissions import Name, Permissions
+from metier.sandbox.limits import Limits
+
+FILE_NAME = "metier.toml"
+STATE_FOLDER = ".metier"
+"""Derived and local: index, journal, task memory. Never in git, rebuilt when it is gone."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Policy(Permissions):
+    """The most that any capability may do here, and what a new draft gets of it without a person being asked."""
+
+    unasked: Permissions = Permissions()
+
+
+class ModelSettings(_Strict):
+    """Which models do the work, as `provider:name`; what is absent comes from the environment."""
+
+    chat: str | None = None
+    mutation: str | None = None
+    """Writes capabilities; the chat model where it is absent."""
+    embedding: str = "wordllama"
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+
+
+class AgentSettings(_Strict):
+    """How far one task may go."""
+
+    candidates: Annotated[int, Field(ge=1, le=64)] = 4
+    steps: Annotated[int, Field(ge=1, le=200)] = 16
+    """Requests to the model for one task, mutations not counted."""
+    mutation_rounds: Annotated[int, Field(ge=1, le=20)] = 5
+    recall_writes: bool = False
+    """Whether a task that changes data may be repeated from memory without asking."""
+
+
+class ApprovalSettings(_Strict):
+    mode: Literal["ask", "deny"] = "ask"
+    """For drafts that ask for more than their parent has and `[policy.unasked]` gives. No approver means no."""
+
+
+class Settings(_Strict):
+    """metier.toml. Roots are folders, relative ones beneath the file's own folder."""
+
+    roots: dict[Name, str] = Field(default_factory=dict)
+    policy: Policy = Policy()
+    approval: ApprovalSettings = ApprovalSettings()
+    model: ModelSettings = ModelSettings()
+    agent: AgentSettings = AgentSettings()
+    limits: Limits = Limits()
+
+
+def load_settings(library: Path) -> Settings:
+    """The settings of the library at `library`; defaults where it has no metier.toml.
+
+    Raises:
+        UsageError: the file is not TOML, has a key that is not known, or a value of the wrong kind.
+    """
+    path = library / FILE_NAME
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path}: {error}") from None
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {first_problem(error)}") from None
+
+
+def root_paths(library: Path, settings: Settings) -> dict[str, Path]:
+    """Where each root is on this machine, absolute."""
+    return {name: (library / folder).absolute() for name, folder in settings.roots.items()}

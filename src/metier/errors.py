@@ -1,0 +1,62 @@
+"""Every error that Metier raises on purpose. What a model should see is a value instead: see `outcomes`.
+
+MetierError                     exit status
+├── UsageError                  2   an argument, a setting or an input file is wrong
+├── LibraryError                1
+│   ├── UnknownCapability       1   no such id, or no such version of it
+│   ├── BrokenCapability        1   a folder of the library cannot be loaded
+│   └── PublishConflict         1   another writer published meanwhile
+├── BuildError                  1   source that does not build; carries the compiler's words
+├── InvalidModule               1   wasm that the sandbox does not admit
+├── ModelError                  1   the model's endpoint failed, or answered nonsense
+├── ApprovalPending             3   a person has to decide first
+└── SetupMissing                4   no model, engine or toolchain, and how to get it
+
+Each message says what was wrong, where, and what to do next.
+"""
+
+
+class MetierError(Exception):
+    """Base of the tree. `exit_status` is what the command line ends with."""
+
+    exit_status = 1
+
+
+class UsageError(MetierError):
+    exit_status = 2
+
+
+class LibraryError(MetierError):
+    pass
+
+
+class UnknownCapability(LibraryError):
+    pass
+
+
+class BrokenCapability(LibraryError):
+    pass
+
+
+class PublishConflict(LibraryError):
+    pass
+
+
+class BuildError(MetierError):
+    pass
+
+
+class InvalidModule(MetierError):
+    pass
+
+
+class ModelError(MetierError):
+    pass
+
+
+class ApprovalPending(MetierError):
+    exit_status = 3
+
+
+class SetupMissing(MetierError):
+    exit_status = 4

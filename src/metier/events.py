@@ -1,0 +1,124 @@
+"""What happens during a task, in one vocabulary for the command line, HTTP, MCP, traces and the journal."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    run_id: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Memory answers: the task was solved before by this version with these arguments."""
+
+    capability: str
+    version: int
+    input: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The capabilities that the model gets to see: (id, score), best first."""
+
+    candidates: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAsked:
+    role: Literal["chat", "author"]
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    role: Literal["chat", "author"]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    capability: str
+    version: int
+    input: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    capability: str
+    version: int
+    ok: bool
+    summary: str
+    """The output or the error, shortened to a line."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MutationStarted:
+    task: str
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftChecked:
+    """One round of a mutation: what the gates found; nothing means it passed."""
+
+    round: int
+    capability: str | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    capability: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRefused:
+    """A tool call that was not carried out, and why."""
+
+    tool: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The end of a task that was solved: what `run --json` prints."""
+
+    answer: str
+    run_id: str
+    route: Literal["recall", "model"]
+    candidates: tuple[dict[str, Any], ...]
+    used: tuple[dict[str, Any], ...]
+    created: tuple[str, ...]
+    model_calls: int
+    tokens: int
+
+
+Event = (
+    TaskStarted
+    | Recalled
+    | Nearest
+    | ModelAsked
+    | ModelAnswered
+    | RunStarted
+    | RunEnded
+    | MutationStarted
+    | DraftChecked
+    | Published
+    | ToolRefused
+    | Answered
+)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """The event as a JSON object; `type` is its name in snake case, as in `run_started`."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    return {"type": name, **dataclasses.asdict(event)}

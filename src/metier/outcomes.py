@@ -1,0 +1,90 @@
+"""What a run or a mutation came to: values, because the model and the caller both go on from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from metier.capability import Capability
+
+FailureKind = Literal[
+    "input",  # the input does not match the contract; never held against the capability
+    "program",  # the program ended with an error of its own
+    "contract",  # exit 0, but the output is not what the contract says
+    "trap",  # the program did something that WebAssembly forbids
+    "fuel",
+    "time",
+    "memory",
+    "stack",
+    "output",
+    "effects",
+    "module",  # the stored module cannot be run at all
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One request that went through the effect door, and what was answered. Both are JSON text."""
+
+    request: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run that ended with exit status 0 and an output that matches the contract."""
+
+    capability: str
+    version: int
+    input: Any
+    output: Any
+    output_text: str
+    """The bytes that the program wrote, as text: what determinism is judged by."""
+    stderr: str
+    fuel: int
+    seconds: float
+    effects: tuple[Effect, ...] = ()
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run that did not. `error` is one line for a reader; `code` is the program's own kind where it gave one."""
+
+    capability: str
+    version: int
+    input: Any
+    kind: FailureKind
+    error: str
+    code: str = ""
+    stderr: str = ""
+    fuel: int = 0
+    seconds: float = 0.0
+    effects: tuple[Effect, ...] = ()
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that may not be done, and what would make it possible."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutated:
+    """A new version in the library, ready to run. `rounds` counts the drafts that it took."""
+
+    capability: Capability
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotMutated:
+    """No draft passed. `findings` are those of the last one; the library is as it was."""
+
+    reason: str
+    rounds: int
+    findings: tuple[str, ...] = ()

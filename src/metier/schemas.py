@@ -1,0 +1,208 @@
+"""JSON and JSON Schema as contracts need them: strict, bounded, and offline.
+
+Schemas are written by models. So references stay inside the document (nothing is fetched), and patterns run on a
+linear-time regular expression engine (Rust's, which pydantic-core carries), never on a backtracking one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+MAX_DEPTH = 100
+"""Levels of nesting in a JSON text; deeper is refused by name instead of by a RecursionError."""
+
+
+class InvalidJson(ValueError):
+    """One line: what is wrong with the text, and where."""
+
+
+def parse(text: str | bytes, *, what: str) -> Any:
+    """The one JSON value in `text`. Duplicate keys, NaN, a second value and deep nesting are errors.
+
+    Raises:
+        InvalidJson: with `what` (for example "the input") as its subject.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise InvalidJson(f"{what} is not UTF-8 (byte {error.start})") from None
+    if not decoded.strip():
+        raise InvalidJson(f"{what} is empty; one JSON value is expected")
+    if _too_deep(decoded):
+        raise InvalidJson(f"{what} is nested deeper than {MAX_DEPTH} levels")
+    try:
+        return json.loads(decoded, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise InvalidJson(f"{what} has something after the JSON value (line {error.lineno})") from None
+        raise InvalidJson(f"{what} is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except ValueError as error:
+        raise InvalidJson(f"{what} is not JSON: {error}") from None
+
+
+def canonical(value: Any) -> str:
+    """`value` as JSON text that is the same for equal values: sorted keys, no spaces, no escapes beyond need."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def compact(value: Any) -> str:
+    """`value` as JSON text with its own key order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def check_schema(schema: Any) -> str | None:
+    """Why `schema` is not one that Metier can hold a value to; None when it is."""
+    import jsonschema
+    import pydantic_core
+
+    if not isinstance(schema, dict):
+        return "a schema must be a JSON object"
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return f"at {_pointer(error.absolute_path)}: {error.message}"
+    for keyword, value in _keywords(schema):
+        if keyword in ("$ref", "$dynamicRef") and not str(value).startswith("#"):
+            return f"$ref {value!r} points outside the document"
+        patterns = [value] if keyword == "pattern" else value if keyword == "patternProperties" else ()
+        for pattern in patterns:
+            try:
+                _linear_pattern(str(pattern))
+            except pydantic_core.SchemaError:
+                return f"pattern {pattern!r} is not a regular expression without look-around and back-references"
+    return None
+
+
+def violation(schema: dict[str, Any], value: Any) -> str | None:
+    """The first way in which `value` breaks `schema`, in one line; None when it conforms."""
+    import referencing.exceptions
+
+    try:
+        error = next(iter(sorted(_validator(canonical(schema)).iter_errors(value), key=_importance)), None)
+    except referencing.exceptions.Unresolvable as unresolved:
+        return f"the schema has a reference that leads nowhere: {unresolved}"
+    except RecursionError:
+        return "the schema refers to itself without end"
+    return None if error is None else _sentence(error)
+
+
+def _importance(error: Any) -> tuple[int, str]:
+    return (len(error.absolute_path), str(list(error.absolute_path)))
+
+
+def _sentence(error: Any) -> str:
+    where = _pointer(error.absolute_path)
+    prefix = "" if where == "/" else f"at {where}: "
+    if error.validator in ("anyOf", "oneOf") and all(set(s) <= {"required"} for s in error.validator_value):
+        if error.validator == "oneOf" and not error.context:
+            return f"{prefix}give only one of {_alternatives(error)}"
+        return f"{prefix}needs {_alternatives(error)}"
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{prefix}needs {' and '.join(missing)}"
+    return prefix + _shortened(error.message)
+
+
+def _alternatives(error: Any) -> str:
+    return " or ".join(" and ".join(s["required"]) for s in error.validator_value)
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= 300 else f"{message[:200]} … {message[-90:]}"
+
+
+def _pointer(path: Any) -> str:
+    return "/" + "/".join(str(step) for step in path)
+
+
+@functools.lru_cache(maxsize=512)
+def _validator(schema: str) -> Any:
+    import referencing
+
+    return _validator_class()(json.loads(schema), registry=referencing.Registry())
+
+
+@functools.cache
+def _validator_class() -> Any:
+    import jsonschema
+
+    def pattern(validator: Any, wanted: str, instance: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(instance, str) and not _matches(wanted, instance):
+            yield jsonschema.ValidationError(f"{instance!r} does not match {wanted!r}")
+
+    def pattern_properties(validator: Any, wanted: dict[str, Any], instance: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(instance, dict):
+            for regex, subschema in wanted.items():
+                for key, value in instance.items():
+                    if _matches(regex, key):
+                        yield from validator.descend(value, subschema, path=key, schema_path=regex)
+
+    keywords = {"pattern": pattern, "patternProperties": pattern_properties}
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
+
+
+def _matches(pattern: str, text: str) -> bool:
+    import pydantic_core
+
+    try:
+        _linear_pattern(pattern).validate_python(text)
+    except pydantic_core.ValidationError:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _linear_pattern(pattern: str) -> Any:
+    import pydantic_core
+    from pydantic_core import core_schema
+
+    return pydantic_core.SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+
+
+def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            yield key, value
+            yield from _keywords(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _keywords(item)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth, in_string, escaped = 0, False, False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif character in "]}":
+            depth -= 1
+    return False
