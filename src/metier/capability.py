@@ -98,12 +98,25 @@ class Contract(_Strict):
     permissions: Permissions = Permissions()
     examples: tuple[Example, ...] = ()
 
+    @model_validator(mode="after")
+    def _effects_tell_permissions(self) -> Self:
+        wants = self.permissions
+        writes = any(f.access == "write" for f in wants.files) or any(
+            verb != "select" for s in wants.sql for verbs in s.tables.values() for verb in verbs
+        )
+        writes = writes or any(set(h.methods) - {"GET", "HEAD"} for h in wants.http)
+        if writes and self.effects != "write":
+            raise ValueError(f'permissions ask to write, but effects is "{self.effects}"; it must be "write"')
+        if self.effects == "pure" and (wants.files or wants.http or wants.sql or wants.call):
+            raise ValueError('permissions ask for effects, but effects is "pure"; it must be "read" or "write"')
+        return self
+
 
 class Capability(Contract):
     """One version of a capability, as its meta.json says."""
 
     binary: Annotated[str, AfterValidator(_relative_path)]
-    version: Annotated[int, Field(ge=1)] = 1
+    version: Annotated[int, Field(ge=1, strict=True)] = 1
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     engine: str | None = None
     parent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}@[0-9]+$")] | None = None
@@ -156,7 +169,7 @@ def first_problem(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "is not a key that Metier knows"
-    line = f"{where} {message}" if where else message
+    line = " ".join(f"{where} {message}".split())
     return f"{line} (and {more} more)" if more else line
 
 
@@ -183,4 +196,5 @@ def meta_json(capability: Capability) -> dict[str, Any]:
     own = capability.model_dump(mode="json", exclude=set(Contract.model_fields), exclude_none=True)
     contract = contract_json(capability)
     head = {"id": capability.id, "summary": capability.summary, "binary": capability.binary}
+    own["sha256"] = capability.sha256  # null where it was never published, but never absent: it makes the file whole
     return head | own | {key: value for key, value in contract.items() if key not in head}

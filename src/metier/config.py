@@ -50,9 +50,17 @@ class AgentSettings(_Strict):
     """Whether a task that changes data may be repeated from memory without asking."""
 
 
+class JournalSettings(_Strict):
+    """How much of what was done is kept."""
+
+    runs: Annotated[int, Field(ge=0)] = 100_000
+    """The latest so many; 0 keeps none."""
+
+
 class ApprovalSettings(_Strict):
-    mode: Literal["ask", "deny"] = "ask"
-    """For drafts that ask for more than their parent has and `[policy.unasked]` gives. No approver means no."""
+    mode: Literal["ask", "auto", "deny"] = "ask"
+    """For drafts that ask for more than their parent has and `[policy.unasked]` gives: a person decides, they get what
+    the policy allows at all, or they get nothing more."""
 
 
 class Settings(_Strict):
@@ -64,6 +72,7 @@ class Settings(_Strict):
     model: ModelSettings = ModelSettings()
     agent: AgentSettings = AgentSettings()
     limits: Limits = Limits()
+    journal: JournalSettings = JournalSettings()
 
 
 def load_settings(library: Path) -> Settings:
@@ -79,6 +88,8 @@ def load_settings(library: Path) -> Settings:
         return Settings()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deep") from None
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:

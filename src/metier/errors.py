@@ -6,6 +6,7 @@ MetierError                     exit status
 │   ├── UnknownCapability       1   no such id, or no such version of it
 │   ├── BrokenCapability        1   a folder of the library cannot be loaded
 │   └── PublishConflict         1   another writer published meanwhile
+├── RunFailed                   1   a capability ended with an error; carries the outcome
 ├── BuildError                  1   source that does not build; carries the compiler's words
 ├── InvalidModule               1   wasm that the sandbox does not admit
 ├── ModelError                  1   the model's endpoint failed, or answered nonsense
@@ -14,6 +15,13 @@ MetierError                     exit status
 
 Each message says what was wrong, where, and what to do next.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metier.outcomes import Failed
 
 
 class MetierError(Exception):
@@ -40,6 +48,14 @@ class BrokenCapability(LibraryError):
 
 class PublishConflict(LibraryError):
     pass
+
+
+class RunFailed(MetierError):
+    """`outcome` is the `Failed` value that says how."""
+
+    def __init__(self, outcome: Failed) -> None:
+        super().__init__(f"{outcome.capability}: {outcome.error}")
+        self.outcome = outcome
 
 
 class BuildError(MetierError):

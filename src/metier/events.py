@@ -81,6 +81,14 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitsForApproval:
+    """A draft that a person has to decide on: `metier approve ID`."""
+
+    capability: str
+    beyond: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolRefused:
     """A tool call that was not carried out, and why."""
 
@@ -98,6 +106,8 @@ class Answered:
     candidates: tuple[dict[str, Any], ...]
     used: tuple[dict[str, Any], ...]
     created: tuple[str, ...]
+    waiting: tuple[str, ...]
+    """Ids of drafts that wait for approval."""
     model_calls: int
     tokens: int
 
@@ -113,6 +123,7 @@ Event = (
     | MutationStarted
     | DraftChecked
     | Published
+    | WaitsForApproval
     | ToolRefused
     | Answered
 )

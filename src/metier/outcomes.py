@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from metier.capability import Capability
+    from metier.permissions import Permissions
 
 FailureKind = Literal[
     "input",  # the input does not match the contract; never held against the capability
@@ -45,6 +47,10 @@ class Ran:
     fuel: int
     seconds: float
     effects: tuple[Effect, ...] = ()
+    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Contents that effects name by their SHA-256."""
+    grant: tuple[Permissions, ...] = ()
+    """The layers of permissions that it ran under."""
     run_id: str = ""
 
 
@@ -62,15 +68,11 @@ class Failed:
     fuel: int = 0
     seconds: float = 0.0
     effects: tuple[Effect, ...] = ()
+    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Contents that effects name by their SHA-256."""
+    grant: tuple[Permissions, ...] = ()
+    """The layers of permissions that it ran under."""
     run_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Something that may not be done, and what would make it possible."""
-
-    what: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,14 @@ class Mutated:
 
     capability: Capability
     rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A draft that passed every check and waits for a person, because of what it asks for `beyond` the usual."""
+
+    capability: str
+    beyond: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

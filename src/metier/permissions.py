@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,11 +18,16 @@ Access = Literal["read", "write"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 CapabilityId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+CapabilityIdOrAny = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,62}|\*)$")]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,100}$")]
+Table = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 
 
 def _path_glob(value: str) -> str:
     segments = value.split("/")
-    if not value or "\0" in value or "\\" in value or any(s in ("", ".", "..") for s in segments):
+    if re.search(r"[\x00-\x1f\x7f]", value):  # people read these lines before they approve
+        raise ValueError("must not have control characters")
+    if "\\" in value or any(s in ("", ".", "..") for s in segments):
         raise ValueError("must be a relative path without '.', '..', '\\' or empty segments")
     if any("**" in s and (s != "**" or i != len(segments) - 1) for i, s in enumerate(segments)):
         raise ValueError("'**' may only be the last segment")
@@ -31,6 +37,18 @@ def _path_glob(value: str) -> str:
 
 
 PathGlob = Annotated[str, AfterValidator(_path_glob)]
+
+
+def _url_path_glob(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("must begin with '/'")
+    if value != "/":
+        _path_glob(value[1:].removesuffix("/"))
+    return value
+
+
+UrlPathGlob = Annotated[str, AfterValidator(_url_path_glob)]
+"""As PathGlob, but beneath "/", and it may be "/" or end in it."""
 
 
 class _Strict(BaseModel):
@@ -47,6 +65,10 @@ class FilePermission(_Strict):
     def allows(self, root: str, path: str, access: Access) -> bool:
         return self.root == root and (access == "read" or self.access == "write") and glob_matches(self.path, path)
 
+    def reaches(self, root: str, directory: str, access: Access) -> bool:
+        wide_enough = self.access == "write" or access == "read"
+        return self.root == root and wide_enough and glob_reaches(self.path, directory)
+
     def covers(self, other: FilePermission) -> bool:
         wide_enough = self.access == "write" or other.access == "read"
         return self.root == other.root and wide_enough and glob_covers(self.path, other.path)
@@ -55,26 +77,37 @@ class FilePermission(_Strict):
 class HttpPermission(_Strict):
     origin: Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
     methods: tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(min_length=1, strict=False)
-    path: Annotated[str, StringConstraints(pattern=r"^/")] = "/**"
-    secrets: tuple[str, ...] = Field(default=(), strict=False)
+    path: UrlPathGlob = "/**"
+    secrets: tuple[SecretName, ...] = Field(default=(), strict=False)
 
     def covers(self, other: HttpPermission) -> bool:
         return (
             self.origin == other.origin
             and set(other.methods) <= set(self.methods)
-            and glob_covers(self.path.lstrip("/") or "*", other.path.lstrip("/") or "*")
+            and glob_covers(self.path[1:], other.path[1:])
             and set(other.secrets) <= set(self.secrets)
         )
+
+    def sentence(self) -> str:
+        secrets = f" with {', '.join(self.secrets)}" if self.secrets else ""
+        return f"{'/'.join(self.methods)} {self.origin}{self.path}{secrets}"
+
+
+Verbs = Annotated[tuple[Literal["select", "insert", "update", "delete"], ...], Field(strict=False)]
 
 
 class SqlPermission(_Strict):
     store: Name
-    tables: dict[str, tuple[Literal["select", "insert", "update", "delete"], ...]] = Field(strict=False)
+    tables: dict[Table, Verbs]
 
     def covers(self, other: SqlPermission) -> bool:
         return self.store == other.store and all(
             set(verbs) <= set(self.tables.get(table, ())) for table, verbs in other.tables.items()
         )
+
+    def sentence(self) -> str:
+        tables = "; ".join(f"{', '.join(verbs)} {table}" for table, verbs in self.tables.items())
+        return f"sql on {self.store}: {tables or 'no table'}"
 
 
 class Permissions(_Strict):
@@ -83,7 +116,7 @@ class Permissions(_Strict):
     files: tuple[FilePermission, ...] = Field(default=(), strict=False)
     http: tuple[HttpPermission, ...] = Field(default=(), strict=False)
     sql: tuple[SqlPermission, ...] = Field(default=(), strict=False)
-    call: tuple[CapabilityId, ...] = Field(default=(), strict=False)
+    call: tuple[CapabilityIdOrAny, ...] = Field(default=(), strict=False)
     clock: Literal["fixed", "recorded"] = "fixed"
     random: Literal["seeded", "recorded"] = "seeded"
     env: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = Field(default={})
@@ -91,18 +124,14 @@ class Permissions(_Strict):
     def beyond(self, other: Permissions) -> list[str]:
         """What this asks for that `other` does not give, each in plain words; empty means it is a subset."""
         extra = [f"{f.access} {f.root}/{f.path}" for f in self.files if not any(have.covers(f) for have in other.files)]
-        extra += [
-            f"{'/'.join(h.methods)} {h.origin}{h.path}"
-            for h in self.http
-            if not any(have.covers(h) for have in other.http)
-        ]
-        extra += [f"sql on {s.store}" for s in self.sql if not any(have.covers(s) for have in other.sql)]
+        extra += [h.sentence() for h in self.http if not any(have.covers(h) for have in other.http)]
+        extra += [s.sentence() for s in self.sql if not any(have.covers(s) for have in other.sql)]
         extra += [f"call {c}" for c in self.call if c not in other.call and "*" not in other.call]
         if self.clock == "recorded" and other.clock != "recorded":
             extra.append("read the real clock")
         if self.random == "recorded" and other.random != "recorded":
             extra.append("read real randomness")
-        extra += [f"environment {k}={v}" for k, v in self.env.items() if other.env.get(k) != v]
+        extra += [f"environment {k}={v!r}" for k, v in self.env.items() if other.env.get(k) != v]
         return extra
 
     def sentences(self) -> list[str]:
@@ -112,7 +141,7 @@ class Permissions(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Permissions that hold in a run: what every layer allows."""
+    """Permissions that hold in a run: what every layer allows. Without layers there is nothing to allow it."""
 
     layers: tuple[Permissions, ...]
 
@@ -120,13 +149,11 @@ class Grant:
         return Grant((*self.layers, by))
 
     def allows_file(self, root: str, path: str, access: Access) -> bool:
-        return all(any(f.allows(root, path, access) for f in layer.files) for layer in self.layers)
+        return self._all_say(lambda layer: any(f.allows(root, path, access) for f in layer.files))
 
-    def may_hold_files(self, root: str, directory: str) -> bool:
+    def may_hold_files(self, root: str, directory: str, access: Access) -> bool:
         """Whether something beneath `directory` ("" is the root itself) could be allowed, so that it may be seen."""
-        return all(
-            any(f.root == root and glob_reaches(f.path, directory) for f in layer.files) for layer in self.layers
-        )
+        return self._all_say(lambda layer: any(f.reaches(root, directory, access) for f in layer.files))
 
     def roots(self) -> tuple[str, ...]:
         named = [{f.root for f in layer.files} for layer in self.layers]
@@ -146,12 +173,17 @@ class Grant:
         return {k: v for k, v in first.env.items() if all(layer.env.get(k) == v for layer in rest)}
 
     def allows_call(self, capability: str) -> bool:
-        return all(capability in layer.call or "*" in layer.call for layer in self.layers)
+        return self._all_say(lambda layer: capability in layer.call or "*" in layer.call)
+
+    def _all_say(self, allows: Callable[[Permissions], bool]) -> bool:
+        return bool(self.layers) and all(map(allows, self.layers))
 
 
 def glob_matches(pattern: str, path: str) -> bool:
-    """`*` matches within one segment, a trailing `**` one segment or more."""
+    """`*` matches within one segment, a trailing `**` one segment or more; "." and ".." match nothing."""
     want, have = pattern.split("/"), path.split("/")
+    if "." in have or ".." in have:
+        return False
     if want[-1] == "**":
         return len(have) >= len(want) and all(map(_segment_matches, want[:-1], have))
     return len(want) == len(have) and all(map(_segment_matches, want, have))

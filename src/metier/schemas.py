@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import re
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 MAX_DEPTH = 100
@@ -20,7 +23,8 @@ class InvalidJson(ValueError):
 
 
 def parse(text: str | bytes, *, what: str) -> Any:
-    """The one JSON value in `text`. Duplicate keys, NaN, a second value and deep nesting are errors.
+    """The one JSON value in `text`. Duplicate keys, numbers that are no finite number, halves of surrogate pairs, a
+    second value and deep nesting are errors: what parses can be written, hashed and shown again.
 
     Raises:
         InvalidJson: with `what` (for example "the input") as its subject.
@@ -34,13 +38,16 @@ def parse(text: str | bytes, *, what: str) -> Any:
     if _too_deep(decoded):
         raise InvalidJson(f"{what} is nested deeper than {MAX_DEPTH} levels")
     try:
-        return json.loads(decoded, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        value = json.loads(decoded, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             raise InvalidJson(f"{what} has something after the JSON value (line {error.lineno})") from None
         raise InvalidJson(f"{what} is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except ValueError as error:
         raise InvalidJson(f"{what} is not JSON: {error}") from None
+    if _has_half_pair(decoded, value):
+        raise InvalidJson(f"{what} has half of a surrogate pair, which no UTF-8 text can hold")
+    return value
 
 
 def canonical(value: Any) -> str:
@@ -56,28 +63,36 @@ def compact(value: Any) -> str:
 def check_schema(schema: Any) -> str | None:
     """Why `schema` is not one that Metier can hold a value to; None when it is."""
     import jsonschema
-    import pydantic_core
 
     if not isinstance(schema, dict):
         return "a schema must be a JSON object"
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
+        keywords = list(_keywords(schema))
     except jsonschema.SchemaError as error:
         return f"at {_pointer(error.absolute_path)}: {error.message}"
-    for keyword, value in _keywords(schema):
-        if keyword in ("$ref", "$dynamicRef") and not str(value).startswith("#"):
-            return f"$ref {value!r} points outside the document"
-        patterns = [value] if keyword == "pattern" else value if keyword == "patternProperties" else ()
-        for pattern in patterns:
-            try:
-                _linear_pattern(str(pattern))
-            except pydantic_core.SchemaError:
-                return f"pattern {pattern!r} is not a regular expression without look-around and back-references"
+    except RecursionError:
+        return "the schema is nested too deep"
+    names = {name for name, _ in keywords}
+    if {"unevaluatedProperties", "patternProperties"} <= names:  # jsonschema joins the two by a backtracking search
+        return "unevaluatedProperties and patternProperties do not go together; use additionalProperties"
+    return next(filter(None, (_keyword_problem(name, value) for name, value in keywords)), None)
+
+
+def _keyword_problem(keyword: str, value: Any) -> str | None:
+    if keyword in ("$ref", "$dynamicRef") and not str(value).startswith("#"):
+        return f"{keyword} {value!r} points outside the document"
+    named = list(value) if keyword == "patternProperties" and isinstance(value, dict) else []
+    patterns = [value] if keyword == "pattern" else named
+    for pattern in patterns:
+        if not _is_linear(str(pattern)):
+            return f"pattern {pattern!r} is not a regular expression without look-around and back-references"
     return None
 
 
 def violation(schema: dict[str, Any], value: Any) -> str | None:
     """The first way in which `value` breaks `schema`, in one line; None when it conforms."""
+    import pydantic_core
     import referencing.exceptions
 
     try:
@@ -86,6 +101,14 @@ def violation(schema: dict[str, Any], value: Any) -> str | None:
         return f"the schema has a reference that leads nowhere: {unresolved}"
     except RecursionError:
         return "the schema refers to itself without end"
+    except pydantic_core.SchemaError as unreadable:
+        return f"the schema has a pattern that cannot be used: {_shortened(' '.join(str(unreadable).split()))}"
+    except Exception:
+        # jsonschema fails in many ways on what is no schema: one that nobody checked when it was written.
+        problem = check_schema(schema)
+        if problem is None:
+            raise
+        return f"the schema is none: {problem}"
     return None if error is None else _sentence(error)
 
 
@@ -96,7 +119,7 @@ def _importance(error: Any) -> tuple[int, str]:
 def _sentence(error: Any) -> str:
     where = _pointer(error.absolute_path)
     prefix = "" if where == "/" else f"at {where}: "
-    if error.validator in ("anyOf", "oneOf") and all(set(s) <= {"required"} for s in error.validator_value):
+    if error.validator in ("anyOf", "oneOf") and all(_only_requires(s) for s in error.validator_value):
         if error.validator == "oneOf" and not error.context:
             return f"{prefix}give only one of {_alternatives(error)}"
         return f"{prefix}needs {_alternatives(error)}"
@@ -104,6 +127,10 @@ def _sentence(error: Any) -> str:
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{prefix}needs {' and '.join(missing)}"
     return prefix + _shortened(error.message)
+
+
+def _only_requires(schema: Any) -> bool:
+    return isinstance(schema, dict) and set(schema) == {"required"}
 
 
 def _alternatives(error: Any) -> str:
@@ -140,7 +167,30 @@ def _validator_class() -> Any:
                     if _matches(regex, key):
                         yield from validator.descend(value, subschema, path=key, schema_path=regex)
 
-    keywords = {"pattern": pattern, "patternProperties": pattern_properties}
+    def additional_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if not isinstance(instance, dict):
+            return
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        extra = [key for key in instance if key not in known and not any(_matches(regex, key) for regex in patterns)]
+        if isinstance(wanted, dict):
+            for key in extra:
+                yield from validator.descend(instance[key], wanted, path=key)
+        elif wanted is False and extra:
+            names = ", ".join(repr(key) for key in extra)
+            were = "was" if len(extra) == 1 else "were"
+            yield jsonschema.ValidationError(f"Additional properties are not allowed ({names} {were} unexpected)")
+
+    def multiple_of(validator: Any, factor: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        # On the decimals that stand in the text: 19.99 is a multiple of 0.01, which binary fractions deny.
+        if validator.is_type(instance, "number") and _decimal(instance) % _decimal(factor):
+            yield jsonschema.ValidationError(f"{instance!r} is not a multiple of {factor!r}")
+
+    keywords = {
+        "pattern": pattern,
+        "patternProperties": pattern_properties,
+        "additionalProperties": additional_properties,
+        "multipleOf": multiple_of,
+    }
     return jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
 
 
@@ -162,14 +212,36 @@ def _linear_pattern(pattern: str) -> Any:
     return pydantic_core.SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
+def _is_linear(pattern: str) -> bool:
+    import pydantic_core
+
+    try:
+        _linear_pattern(pattern)
+    except pydantic_core.SchemaError:
+        return False
+    return True
+
+
+def _decimal(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
+_SCHEMA_MAPS = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+"""Keywords whose value maps names of the author's choice to schemas."""
+_DATA = frozenset({"const", "enum", "default", "examples"})
+
+
 def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            yield key, value
-            yield from _keywords(value)
-    elif isinstance(schema, list):
+    """Every keyword in a schema and its sub-schemas, with its value. Names of properties and data are no keywords."""
+    if isinstance(schema, list):
         for item in schema:
             yield from _keywords(item)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            yield key, value
+            if key not in _DATA:
+                named = key in _SCHEMA_MAPS and isinstance(value, dict)
+                yield from _keywords(list(value.values()) if named else value)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -181,28 +253,41 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits:.40} is too large a number")
+    return value
+
+
+def _has_half_pair(text: str, value: Any) -> bool:
+    if "\\ud" not in text and "\\uD" not in text and text.isascii():
+        return False
+    try:
+        compact(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
+
+
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Strings, so that brackets in them are passed over, and brackets."""
 
 
 def _too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    depth = 0
+    for token in _BRACKETS.finditer(text):
+        character = token.group()
+        if character in ("[", "{"):
             depth += 1
             if depth > MAX_DEPTH:
                 return True
-        elif character in "]}":
+        elif character in ("]", "}"):
             depth -= 1
     return False

@@ -1,0 +1,60 @@
+"""An employee's calendar, whole or for one day."""
+
+import json
+import re
+import unicodedata
+from datetime import date, datetime
+
+import host
+
+
+def run(input: dict) -> dict:
+    person = find_person(read("employees"), input)
+    day = iso_day(input.get("date"))
+    rows = [r for r in read("calendar") if r["employee_id"] == person["id"]]
+    on_day = [r for r in rows if day is None or r["start"][:10] <= day <= r["end"][:10]]
+    fields = ("title", "start", "end", "location", "organizer")
+    return {
+        "employee_id": person["id"],
+        "name": person["name"],
+        "date": day,
+        "events": [
+            {field: row[field] for field in fields}
+            for row in sorted(on_day, key=lambda row: datetime.fromisoformat(row["start"]))
+        ],
+    }
+
+
+def iso_day(text: str | None) -> str | None:
+    """`text` if it is a day that exists, like 2026-11-24; the days in the file are compared as such text."""
+    try:
+        return text if text is None else date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise host.Error(f'"{text}" is no ISO date such as 2026-11-24', kind="invalid_input") from None
+
+
+def read(table: str) -> list[dict]:
+    with open(f"/hr/{table}.json", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def find_person(people: list[dict], input: dict) -> dict:
+    """The one employee meant by `employee_id`, by `name`, or by both; accents and case do not matter."""
+    wanted_id, name = input.get("employee_id"), input.get("name")
+    if wanted_id is None and name is None:
+        raise host.Error("say who: employee_id or name", kind="invalid_input")
+    with_id = [p for p in people if wanted_id is None or p["id"].casefold() == wanted_id.casefold()]
+    found = [p for p in with_id if name is None or (words(name) and words(name) <= words(p["name"]))]
+    if len(found) == 1:
+        return found[0]
+    choices = ", ".join(f"{p['name']} ({p['id']})" for p in found or with_id or people)
+    if found:
+        raise host.Error(f'"{name or wanted_id}" is ambiguous: {choices}', kind="ambiguous")
+    if wanted_id is not None and with_id:
+        raise host.Error(f'{wanted_id} is not "{name}": {choices}', kind="conflict")
+    raise host.Error(f'no employee "{wanted_id or name}"; the choices: {choices}', kind="not_found")
+
+
+def words(text: str) -> set[str]:
+    plain = unicodedata.normalize("NFD", text.casefold())
+    return set(re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c))))

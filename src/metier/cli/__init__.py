@@ -1,0 +1,158 @@
+"""The command line. Data goes to stdout, everything else to stderr; a command's module is loaded when it is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metier.errors import MetierError
+
+COMMANDS = {
+    "init": "Make a library, with the worked example if asked.",
+    "run": "Solve a task; bare `metier TASK` does the same.",
+    "chat": "Solve tasks line after line.",
+    "list": "List the capabilities.",
+    "show": "Show a capability: contract, permissions, examples, source.",
+    "search": "Find the capabilities nearest to a task.",
+    "call": "Run one capability, without a model.",
+    "map": "Run one capability over a file of inputs.",
+    "add": "Publish hand-written source or wasm, through the same checks.",
+    "test": "Rerun the frozen examples.",
+    "history": "List the versions of a capability.",
+    "retire": "Take a capability out of use; nothing is deleted.",
+    "restore": "Take a retired capability back into use.",
+    "permissions": "Say in plain words what a capability may do.",
+    "approve": "Decide on drafts that wait for a person.",
+    "runs": "List what ran; check the journal.",
+    "replay": "Execute recorded runs again, and compare.",
+    "mcp": "Offer the library to another agent (Model Context Protocol).",
+    "serve": "Serve the library over HTTP.",
+    "doctor": "Say what is installed, reachable or missing.",
+    "completion": "Print a shell completion script.",
+}
+
+
+class Cli:
+    """What the options before a command say. It is the `obj` of every command's context."""
+
+    def __init__(self, library: str, *, as_json: bool, quiet: bool) -> None:
+        self.library = Path(library)
+        self.as_json = as_json
+        self.quiet = quiet
+
+
+class MetierGroup(click.Group):
+    """Commands by name from their modules; what is no command is a task."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"metier.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        word = args[0]
+        if word in COMMANDS:
+            return super().resolve_command(context, args)
+        if " " not in word and len(args) == 1 and (near := difflib.get_close_matches(word, COMMANDS, 1, 0.7)):
+            raise click.UsageError(f"there is no command {word!r}; did you mean {near[0]!r}?")
+        return super().resolve_command(context, ["run", *args])
+
+
+@click.group(
+    cls=MetierGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-L",
+    "--library",
+    envvar="METIER_LIBRARY",
+    default="capabilities",
+    show_default=True,
+    help="The library. METIER_LIBRARY sets it too.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.version_option(package_name="metier", message="metier %(version)s")
+@click.pass_context
+def cli(context: click.Context, library: str, as_json: bool, quiet: bool) -> None:
+    """An agent that keeps its code: solved once, solved for good.
+
+    metier "What's John's salary?" solves a task. A task is also read from stdin when that is not a terminal.
+    """
+    context.obj = Cli(library, as_json=as_json, quiet=quiet)
+    if context.invoked_subcommand is None:
+        if sys.stdin.isatty():
+            click.echo(context.get_help())
+        else:
+            run = cli.get_command(context, "run")
+            assert run is not None
+            context.invoke(run)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line and ends the process with the right status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    arguments = sys.argv[1:] if args is None else args
+    as_json = "--json" in arguments
+    try:
+        status = cli.main(args=_json_first(arguments), prog_name="metier", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        status = exit_.exit_code
+    except click.ClickException as error:
+        status = _fail(error.format_message(), error.exit_code, as_json, type(error).__name__)
+    except MetierError as error:
+        status = _fail(str(error), error.exit_status, as_json, type(error).__name__)
+    except (KeyboardInterrupt, click.Abort):
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the flush at exit does not fail as well
+        status = 1
+    except Exception as error:
+        if os.environ.get("METIER_DEBUG"):
+            raise
+        line = f"unexpected {type(error).__name__}: {error} (METIER_DEBUG=1 shows where)"
+        status = _fail(" ".join(line.split()), 1, as_json, "Unexpected")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _json_first(arguments: list[str]) -> list[str]:
+    """`--json` works behind a command as well as before it."""
+    before, separator, after = _split_at_dashes(arguments)
+    if "--json" not in before:
+        return arguments
+    return ["--json", *(a for a in before if a != "--json"), *separator, *after]
+
+
+def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, [], []
+    at = arguments.index("--")
+    return arguments[:at], ["--"], arguments[at + 1 :]
+
+
+def _fail(message: str, status: int, as_json: bool, kind: str) -> int:
+    if as_json:
+        error = {"message": message, "kind": kind, "exit_status": status}
+        click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
+    else:
+        click.echo(f"metier: {message}", err=True)
+    return status

@@ -1,0 +1,128 @@
+"""`metier add FILE`: hand-written source or ready wasm, through the same checks as a model's drafts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metier.cli import Cli
+from metier.cli.approval import terminal_approver, who
+from metier.cli.output import note, opened, print_json
+from metier.errors import ApprovalPending, LibraryError, UnknownCapability, UsageError
+from metier.library import Artifact, Library
+from metier.outcomes import Mutated, Waits
+from metier.schemas import InvalidJson, parse
+
+PARTS = ("id", "summary", "input_schema", "output_schema", "effects", "permissions", "examples")
+
+
+@click.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--contract", type=click.Path(path_type=Path), help="JSON file with the contract, or with a part of it.")
+@click.option("--id", help="The id; the file's name by default.")
+@click.option("--summary", help="One sentence: what it returns for which input.")
+@click.option("--input-schema", help="JSON, or @FILE.")
+@click.option("--output-schema", help="JSON, or @FILE.")
+@click.option("--effects", type=click.Choice(["pure", "read", "write"]))
+@click.option("--permissions", help="JSON, or @FILE.")
+@click.option(
+    "--example", "examples", multiple=True, help='JSON {"task", "input", "output" or "error"}, or @FILE; again.'
+)
+@click.option("--language", help="What a .wasm was written in.")
+@click.pass_obj
+def command(cli: Cli, /, file: Path, contract: Path | None, language: str | None, **given: Any) -> None:
+    """Publish FILE: a Python source (.py) or a wasm32-wasip1 command module (.wasm).
+
+    A source that is in the library already, as ID/src/capability.py, becomes the next version of its capability.
+    """
+    content = _bytes(file)
+    if file.suffix not in (".py", ".wasm"):
+        raise UsageError(f"{file}: a .py source or a .wasm module is expected")
+    library = Library.open(cli.library)
+    fields = _fields(file, contract, given, _owner(library, file))
+    parent = _parent(library, str(fields["id"]))
+    with opened(cli, approver=terminal_approver()) as runtime:
+        if file.suffix == ".wasm":
+            fields |= {"language": language or "wasm"}
+            outcome = runtime.mutator().submit(fields, parent, who(), wasm=content, by_hand=True)
+        else:
+            fields |= {"source": content.decode("utf-8", "replace")}
+            outcome = runtime.mutator().submit(fields, parent, who(), by_hand=True)
+    if isinstance(outcome, Waits):
+        asks = ", ".join(outcome.beyond)
+        raise ApprovalPending(
+            f"{outcome.capability} waits for approval of: {asks} (metier approve {outcome.capability})"
+        )
+    if not isinstance(outcome, Mutated):
+        raise LibraryError(f"{file} was not added:\n" + "\n".join(f"  {finding}" for finding in outcome.findings))
+    if cli.as_json:
+        print_json({"id": outcome.capability.id, "version": outcome.capability.version})
+    else:
+        note(f"published {outcome.capability.name}")
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+
+
+def _fields(file: Path, contract: Path | None, given: dict[str, Any], owner: Artifact | None) -> dict[str, Any]:
+    """The contract: that of the capability whose source it is, then the file, then the options."""
+    fields: dict[str, Any] = {"permissions": {}, "examples": []}
+    if owner is not None:
+        from metier.capability import contract_json
+
+        fields |= {key: value for key, value in contract_json(owner.capability).items() if key in PARTS}
+    if contract is not None:
+        fields |= _json(f"@{contract}", "--contract")
+    for name, value in given.items():
+        if value in (None, ()):
+            continue
+        if name == "examples":
+            fields[name] = [_json(text, "--example") for text in value]
+        else:
+            fields[name] = (
+                value if name in ("id", "summary", "effects") else _json(value, f"--{name.replace('_', '-')}")
+            )
+    fields.setdefault("id", file.stem)
+    missing = [name for name in PARTS if name not in fields]
+    if missing:
+        wanted = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
+        raise UsageError(f"the contract lacks {', '.join(missing)}; give {wanted}, or a file with --contract")
+    return fields
+
+
+def _json(text: str, what: str) -> Any:
+    """The JSON in an option, or in the file that it names with @."""
+    if text.startswith("@"):
+        what, text = f"{what} {text[1:]}", _bytes(Path(text[1:])).decode("utf-8", "replace")
+    try:
+        return parse(text, what=what)
+    except InvalidJson as error:
+        raise UsageError(str(error)) from None
+
+
+def _owner(library: Library, file: Path) -> Artifact | None:
+    """The capability whose source a file inside the library is."""
+    try:
+        inside = file.resolve().relative_to(library.path.resolve())
+    except ValueError:
+        return None
+    meta = library.path / inside.parts[0] / "meta.json"
+    if len(inside.parts) < 3 or inside.parts[1] != "src" or not meta.is_file():
+        return None
+    # The edited source does not match its hash, so the folder does not load; its contract still counts.
+    from metier.capability import parse_meta
+
+    return Artifact(parse_meta(meta.read_bytes(), where=meta), b"", {})
+
+
+def _parent(library: Library, id: str) -> Artifact | None:
+    try:
+        return Artifact(library.get(id), b"", {})
+    except UnknownCapability:
+        return None

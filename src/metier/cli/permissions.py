@@ -1,0 +1,32 @@
+"""`metier permissions ID`: what a capability may do here, in plain words."""
+
+from __future__ import annotations
+
+import click
+
+from metier.cli import Cli
+from metier.cli.output import print_json
+from metier.cli.show import parse_name
+from metier.config import load_settings
+from metier.library import Library
+
+
+@click.command("permissions")
+@click.argument("name", metavar="ID[@VERSION]")
+@click.pass_obj
+def command(cli: Cli, name: str) -> None:
+    """Say what a capability asks for, and what of it this library's policy does not allow."""
+    library = Library.open(cli.library)
+    capability = library.get(*parse_name(name))
+    settings = load_settings(library.path)
+    asks = capability.permissions.sentences()
+    refused = capability.permissions.beyond(settings.policy)
+    by = capability.provenance.approved_by if capability.provenance else None
+    if cli.as_json:
+        print_json({"id": capability.id, "asks": asks, "refused_by_policy": refused, "approved_by": by})
+        return
+    click.echo(
+        "\n".join(f"{ask}{'  (not allowed by the policy)' if ask in refused else ''}" for ask in asks) or "nothing"
+    )
+    if by:
+        click.echo(f"approved by {by}")

@@ -1,0 +1,22 @@
+"""`metier search TASK`: what retrieval would put before the model."""
+
+from __future__ import annotations
+
+import click
+
+from metier.cli import Cli
+from metier.cli.output import opened, print_json, table
+
+
+@click.command("search")
+@click.argument("task", nargs=-1, required=True)
+@click.option("-k", default=4, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@click.pass_obj
+def command(cli: Cli, task: tuple[str, ...], k: int) -> None:
+    """Find the capabilities nearest to a task, best first."""
+    with opened(cli) as runtime:
+        found = runtime.nearest(" ".join(task), k)
+    if cli.as_json:
+        print_json([{"id": c.id, "score": round(score, 4), "summary": c.summary} for c, score in found])
+    else:
+        table(["id", "score", "summary"], [[c.id, f"{score:.3f}", c.summary] for c, score in found])

@@ -1,0 +1,45 @@
+"""`metier serve`: the library over HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+DEFAULT_LIBRARY = "capabilities"
+
+
+@click.command("serve")
+@click.option("--library", type=click.Path(path_type=Path), help="The library; ./capabilities by default.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback need METIER_TOKEN.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--name", "names", multiple=True, help="A further host name that clients may call the server by.")
+@click.pass_context
+def command(context: click.Context, library: Path | None, host: str, port: int, names: tuple[str, ...]) -> None:
+    """Offer the library to programs: a JSON API over HTTP. GET / lists what there is.
+
+    With METIER_TOKEN in the environment, every request must carry it as `Authorization: Bearer …`.
+    """
+    from metier.runtime import Runtime
+    from metier.web.server import serve
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    with Runtime.open(library_path(context, library), announce=tell) as runtime:
+        serve(
+            runtime,
+            host=host,
+            port=port,
+            token=os.environ.get("METIER_TOKEN") or None,
+            names=names,
+            ready=lambda address: tell(f"Metier serves {runtime.library.path} at {address}  (Ctrl-C ends it)"),
+        )
+
+
+def library_path(context: click.Context, given: Path | None) -> Path:
+    """The library that a command is about: its own option, the group's, METIER_LIBRARY, ./capabilities."""
+    group = getattr(context.obj, "library", context.obj)
+    chosen = given or (group if isinstance(group, str | Path) else None)
+    return Path(chosen or os.environ.get("METIER_LIBRARY") or DEFAULT_LIBRARY)

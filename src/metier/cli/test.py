@@ -1,0 +1,47 @@
+"""`metier test`: the frozen examples once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from metier.capability import Capability
+from metier.cli import Cli
+from metier.cli.output import opened, print_json
+from metier.errors import MetierError
+from metier.runtime import Runtime
+
+
+@click.command("test")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--backend", type=click.Choice(["native", "pulley"]), default="native", show_default=True)
+@click.pass_obj
+@click.pass_context
+def command(context: click.Context, cli: Cli, ids: tuple[str, ...], backend: str) -> None:
+    """Rerun the examples of capabilities on copies of the data; status 1 if one does not hold.
+
+    With --backend pulley each runs on the portable interpreter as well, and must give the same bytes and the same fuel.
+    """
+    with opened(cli) as runtime:
+        chosen = [runtime.library.get(id) for id in ids] if ids else runtime.library.live()
+        results = [result for c in chosen for result in _tested(runtime, c, backend == "pulley")]
+    failed = [result for result in results if result["problem"]]
+    if cli.as_json:
+        print_json({"passed": len(results) - len(failed), "failed": len(failed), "examples": results})
+    else:
+        for result in failed:
+            click.echo(f"FAIL {result['id']} example {result['example']}: {result['problem']}")
+        click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    context.exit(1 if failed else 0)
+
+
+def _tested(runtime: Runtime, capability: Capability, portable: bool) -> list[dict[str, Any]]:
+    try:
+        problems = runtime.check_examples(capability, portable=portable)
+    except MetierError as error:
+        return [{"id": capability.id, "example": 0, "task": None, "problem": str(error)}]
+    return [
+        {"id": capability.id, "example": number, "task": example.task, "problem": problem}
+        for number, (example, problem) in enumerate(zip(capability.examples, problems, strict=True), start=1)
+    ]

@@ -1,0 +1,230 @@
+"""What was done: every task and every run, in SQLite beside the library, complete enough to be replayed.
+
+A run's row holds its input, the hashes of version and engine, the permissions it ran under, everything it saw of the
+outside in order, and how it ended. Contents of files lie beside it once each, by hash. Each row carries a hash over
+itself and the row before, so that a change to the past shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metier import schemas
+from metier.capability import Capability
+from metier.localstore import LocalStore
+from metier.outcomes import Effect, Failed, Ran
+from metier.permissions import Permissions
+
+FILE_NAME = "journal.sqlite"
+LAYOUT = 2
+TABLES = """
+CREATE TABLE tasks (
+    run_id TEXT PRIMARY KEY, at REAL NOT NULL, task TEXT NOT NULL, route TEXT, answer TEXT, error TEXT,
+    created TEXT NOT NULL, model_calls INTEGER NOT NULL, tokens INTEGER NOT NULL
+);
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, at REAL NOT NULL, task_run_id TEXT,
+    capability TEXT NOT NULL, version INTEGER NOT NULL, sha256 TEXT, engine TEXT, permissions TEXT NOT NULL,
+    input TEXT NOT NULL, effects TEXT NOT NULL, output TEXT, error TEXT, kind TEXT, code TEXT,
+    fuel INTEGER NOT NULL, seconds REAL NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
+);
+CREATE TABLE blobs (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE seen (seq INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (seq, sha256)) WITHOUT ROWID
+"""
+HASHED = (
+    *("run_id", "at", "task_run_id", "capability", "version", "sha256", "engine", "permissions", "input", "effects"),
+    *("output", "error", "kind", "code", "fuel"),
+)
+"""What the hash of a row covers, besides the hash of the row before."""
+COLUMNS = (*HASHED, "seconds", "previous", "hash")
+BEGINNING = "0" * 64
+PRUNE_EVERY = 500
+"""Runs between two looks at how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One run as the journal has it."""
+
+    run_id: str
+    at: float
+    """Seconds since 1970."""
+    capability: str
+    version: int
+    sha256: str | None
+    engine: str | None
+    permissions: tuple[Permissions, ...]
+    input: Any
+    effects: tuple[Effect, ...]
+    blobs: Mapping[str, bytes]
+    output_text: str | None
+    error: str | None
+    kind: str | None
+    """None for a run that ended well."""
+    fuel: int
+
+
+def new_run_id() -> str:
+    """Sorts by time: milliseconds since 1970 in hex, then 40 random bits."""
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}"
+
+
+class Journal:
+    """The journal of one library. Where its folder cannot be written, nothing is kept and nothing fails."""
+
+    def __init__(self, state: Path | None, *, keep_runs: int) -> None:
+        path = state / FILE_NAME if state is not None and keep_runs else None
+        self._store = LocalStore(path, layout=LAYOUT, tables=TABLES, write_ahead=True)
+        self._keep_runs = keep_runs
+
+    def task(
+        self,
+        run_id: str,
+        task: str,
+        *,
+        route: str | None = None,
+        answer: str | None = None,
+        error: str | None = None,
+        created: tuple[str, ...] = (),
+        model_calls: int = 0,
+        tokens: int = 0,
+    ) -> None:
+        """Keeps how a task ended."""
+        row = (run_id, time.time(), task, route, answer, error, json.dumps(created), model_calls, tokens)
+        self._store.write("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
+
+    def run(self, outcome: Ran | Failed, capability: Capability, *, task_run_id: str | None) -> None:
+        """Keeps one run of a capability."""
+        row = _row(outcome, capability, task_run_id)
+
+        def append(connection: sqlite3.Connection) -> None:
+            last = connection.execute("SELECT hash FROM runs ORDER BY seq DESC LIMIT 1").fetchone()
+            row["previous"] = last[0] if last else BEGINNING
+            row["hash"] = _hash(row)
+            columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+            values = [row[name] for name in COLUMNS]
+            seq = connection.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", values).lastrowid  # noqa: S608
+            for key, content in outcome.blobs.items():
+                connection.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (key, content))
+                connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (seq, key))
+            if seq is not None and seq % PRUNE_EVERY == 0:
+                self._prune(connection, seq)
+
+        self._store.transact(append)
+
+    def recent(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest runs, newest first, each as a JSON-able object with the task that it served."""
+        names = ("run_id", "at", "capability", "version", "input", "output", "error", "kind", "fuel", "seconds")
+        columns = ", ".join(f"r.{name}" for name in names)
+        rows = self._store.read(
+            f"SELECT {columns}, t.task, t.route, t.answer FROM runs r"  # noqa: S608  # names from above
+            " LEFT JOIN tasks t ON t.run_id = r.task_run_id ORDER BY r.seq DESC LIMIT ?",
+            (limit,),
+        )
+        return [_readable(dict(zip((*names, "task", "route", "answer"), row, strict=True))) for row in rows]
+
+    def recorded(self, run_id: str) -> Recorded | None:
+        """One run with all that it saw, by its id or an unambiguous beginning of it; None when there is none."""
+        names = ("seq", *COLUMNS)
+        rows = self._store.read(
+            f"SELECT {', '.join(names)} FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2",  # noqa: S608
+            (len(run_id), run_id),
+        )
+        if len(rows) != 1:
+            return None
+        row = dict(zip(names, rows[0], strict=True))
+        blobs = self._store.read(
+            "SELECT s.sha256, b.content FROM seen s JOIN blobs b ON b.sha256 = s.sha256 WHERE s.seq = ?", (row["seq"],)
+        )
+        return Recorded(
+            run_id=row["run_id"],
+            at=row["at"],
+            capability=row["capability"],
+            version=row["version"],
+            sha256=row["sha256"],
+            engine=row["engine"],
+            permissions=tuple(Permissions.model_validate(layer) for layer in json.loads(row["permissions"])),
+            input=json.loads(row["input"]),
+            effects=tuple(Effect(*pair) for pair in json.loads(row["effects"])),
+            blobs=dict(blobs),
+            output_text=row["output"],
+            error=row["error"],
+            kind=row["kind"],
+            fuel=row["fuel"],
+        )
+
+    def verify(self) -> tuple[int, str | None]:
+        """How many runs there are, and the first thing that shows a change to the past; None when nothing does."""
+        names = ("seq", *COLUMNS)
+        rows = self._store.read(f"SELECT {', '.join(names)} FROM runs ORDER BY seq")  # noqa: S608
+        previous: str | None = None
+        for values in rows:
+            row = dict(zip(names, values, strict=True))
+            if previous is not None and row["previous"] != previous:
+                return len(rows), f"a run is missing before {row['run_id']}"
+            if row["hash"] != _hash(row):
+                return len(rows), f"run {row['run_id']} was changed"
+            previous = row["hash"]
+        for key, content in self._store.read("SELECT sha256, content FROM blobs"):
+            if hashlib.sha256(content).hexdigest() != key:
+                return len(rows), f"the file content {key[:12]} was changed"
+        return len(rows), None
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _prune(self, connection: sqlite3.Connection, newest: int) -> None:
+        first = newest - self._keep_runs + 1
+        connection.execute("DELETE FROM runs WHERE seq < ?", (first,))
+        connection.execute("DELETE FROM seen WHERE seq < ?", (first,))
+        connection.execute("DELETE FROM blobs WHERE sha256 NOT IN (SELECT sha256 FROM seen)")
+        connection.execute("DELETE FROM tasks WHERE at < (SELECT min(at) FROM runs)")
+
+
+def _row(outcome: Ran | Failed, capability: Capability, task_run_id: str | None) -> dict[str, Any]:
+    failed = outcome if isinstance(outcome, Failed) else None
+    return {
+        "run_id": outcome.run_id,
+        "at": time.time(),
+        "task_run_id": task_run_id,
+        "capability": outcome.capability,
+        "version": outcome.version,
+        "sha256": capability.sha256,
+        "engine": capability.engine,
+        "permissions": schemas.compact([p.model_dump(mode="json", exclude_unset=True) for p in outcome.grant]),
+        "input": schemas.compact(_storable(outcome.input)),
+        "effects": schemas.compact([[e.request, e.answer] for e in outcome.effects]),
+        "output": outcome.output_text if isinstance(outcome, Ran) else None,
+        "error": failed.error if failed else None,
+        "kind": failed.kind if failed else None,
+        "code": failed.code if failed else None,
+        "fuel": outcome.fuel,
+        "seconds": outcome.seconds,
+    }
+
+
+def _hash(row: Mapping[str, Any]) -> str:
+    covered = schemas.canonical([row["previous"], *(row[name] for name in HASHED)])
+    return hashlib.sha256(covered.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _storable(value: Any) -> Any:
+    """The input as JSON; one that is not JSON at all (it was refused for that) as its description."""
+    try:
+        schemas.compact(value).encode("utf-8")
+    except (ValueError, TypeError, RecursionError):
+        return {"not JSON": ascii(value)[:200]}
+    return value
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    decoded = {key: json.loads(row[key]) if row[key] is not None else None for key in ("input", "output")}
+    return {**row, **decoded, "ok": row["kind"] is None}

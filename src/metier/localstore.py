@@ -1,0 +1,189 @@
+"""SQLite files in a library's state folder: derived or local, and never the reason why a task fails.
+
+A file that cannot be used is moved aside and begun anew; a folder that cannot be written is worked without. Either is
+one log line, of level INFO where the folder is simply not ours. The rollback journal is kept, so that a library on a
+read-only disk can still be read, except where many small writes make a write-ahead log worth it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from metier.errors import LibraryError
+from metier.locks import exclusive
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+BUSY_SECONDS = 10.0
+"""How long one process waits for another's transaction."""
+
+_UNUSABLE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+"""Result codes after which a file is begun anew: damaged, not a database, or of another layout."""
+
+_OTHER_TABLES = ("no such table", "no such column", "has no column", "columns but")
+"""How SQLite says that a file of our layout does not have our tables: somebody changed it."""
+
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+"""Result codes of a folder that is not ours to write; nothing is wrong with it."""
+
+
+class LocalStore:
+    """One SQLite file at `path`, opened at its first use. Threads and processes may share it. None: nothing is kept.
+
+    `tables` creates the tables; `layout` is its number, kept in the file: another number in a file means that another
+    Metier wrote it, and it is begun anew. `write_ahead` spares the wait for the disk at each write: what was written
+    last may be gone after a power cut, never after a crash of the process.
+    """
+
+    def __init__(self, path: Path | None, *, layout: int, tables: str, write_ahead: bool = False) -> None:
+        self._write_ahead = write_ahead
+        self._path = path
+        self._layout = layout
+        self._tables = tables
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._reported: set[str] = set()
+
+    def read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of `query`; none when the store cannot be used."""
+        with self._lock:
+            if self._path is None or (self._connection is None and not self._path.exists()):
+                return []
+            return self._attempt(self._path, lambda c: c.execute(query, parameters).fetchall()) or []
+
+    def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> bool:
+        """Run `statement` once a row, all in one transaction. Returns whether that is kept."""
+        listed = list(rows)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            with _transaction(connection):
+                connection.executemany(statement, listed)
+            return True
+
+        with self._lock:
+            return self._path is not None and self._attempt(self._path, work) is True
+
+    def transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result | None:
+        """What `work` returns, done in one transaction that no other writer can come between; None when it is not."""
+
+        def whole(connection: sqlite3.Connection) -> Result:
+            with _transaction(connection):
+                return work(connection)
+
+        with self._lock:
+            return None if self._path is None else self._attempt(self._path, whole)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _attempt(
+        self, path: Path, work: Callable[[sqlite3.Connection], Result], *, again: bool = True
+    ) -> Result | None:
+        """What `work` returns; None when the file cannot be used. A file that never can be is begun anew, once."""
+        identity = _identity(path)
+        try:
+            return work(self._opened(path))
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            code = (
+                sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
+            )
+            unusable = code in _UNUSABLE or any(words in str(error) for words in _OTHER_TABLES)
+            if not (again and unusable and self._begun_anew(path, identity, error)):
+                level = logging.INFO if code in _UNWRITABLE else logging.WARNING
+                self._report(f"{path}: {error}; working without it", level)
+                return None
+        return self._attempt(path, work, again=False)
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        if self._connection is None:
+            path.parent.mkdir(exist_ok=True)
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                if self._write_ahead:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute("PRAGMA synchronous = NORMAL")
+                self._lay_out(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _lay_out(self, connection: sqlite3.Connection) -> None:
+        if _layout(connection) == self._layout:
+            return
+        with _transaction(connection):
+            empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+            if empty and _layout(connection) == 0:
+                for statement in self._tables.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {self._layout:d}")
+        if (found := _layout(connection)) != self._layout:
+            error = sqlite3.DatabaseError(f"has layout {found} instead of {self._layout}")
+            error.sqlite_errorcode = sqlite3.SQLITE_FORMAT
+            raise error
+
+    def _begun_anew(self, path: Path, identity: tuple[int, int] | None, error: Exception) -> bool:
+        """Moves the file aside. Whether a fresh one can be made; a process that was faster has made it already.
+
+        The file's journals go before it does: after it, they could be those of the next one.
+        """
+        aside = _free(path.with_name(path.name + ".broken"))
+        try:
+            with exclusive(path.with_name(path.name + ".lock"), timeout=BUSY_SECONDS):
+                if identity is None or _identity(path) != identity:
+                    return True
+                for suffix in ("-journal", "-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                path.replace(aside)
+        except (OSError, LibraryError):
+            return False
+        self._report(f"{path}: {error}; moved to {aside.name} and begun anew")
+        return True
+
+    def _report(self, line: str, level: int = logging.WARNING) -> None:
+        if line not in self._reported:
+            self._reported.add(line)
+            log.log(level, "%s", line)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Holds the file's write lock from the start, so that two writers wait for each other instead of deadlocking."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _layout(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _free(path: Path) -> Path:
+    """`path`, or the first of its numbered siblings that does not exist."""
+    numbered = (path.with_name(f"{path.name}{n}") for n in range(2, 100))
+    return next((free for free in (path, *numbered) if not free.exists()), path)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,262 @@
+"""Task memory: tasks that were solved, with the capability and the arguments that solved them.
+
+What is kept is how a task was solved, never that its answer still holds: the capability runs again, and the wording is
+filled from what it says now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metier import schemas
+from metier.capability import Capability, Effects, Example
+from metier.grounding import ground
+from metier.localstore import LocalStore
+from metier.wording import fill, learn_template, look_up, placeholders, readable
+
+__all__ = [
+    "Remembered",
+    "TaskMemory",
+    "answer_from",
+    "fill",
+    "ground",
+    "learn_template",
+    "normalize_task",
+    "readable",
+]
+
+FILE_NAME = "memory.sqlite"
+LAYOUT = 1
+TABLES = """
+CREATE TABLE solved (
+  task_sha256 BLOB PRIMARY KEY, task TEXT NOT NULL, capability TEXT NOT NULL, version INTEGER NOT NULL,
+  input TEXT NOT NULL, output TEXT NOT NULL, answer TEXT NOT NULL, template TEXT, effects TEXT NOT NULL
+)
+"""
+
+_QUOTES = "\"'“”„‘‚«»‹›`´"
+_APOSTROPHES = str.maketrans("’‘ʼ", "'''")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """How a task was solved. `output_text` and `answer` are of the run that solved it; an example has neither."""
+
+    capability: str
+    version: int
+    input: Any
+    answer_template: str | None
+    output_text: str | None
+    answer: str | None
+    effects: Effects
+
+
+class TaskMemory:
+    """The solved tasks of one library, in `memory.sqlite` in the folder `state`. Threads and processes may share it.
+
+    Without a folder that can be written nothing is kept, and the examples of capabilities still count as solved.
+    """
+
+    def __init__(self, state: Path | None) -> None:
+        self._store = LocalStore(state and state / FILE_NAME, layout=LAYOUT, tables=TABLES)
+        self._examples = _ExampleTasks()
+
+    def remember(
+        self,
+        task: str,
+        capability_id: str,
+        version: int,
+        input: Any,
+        output_text: str,
+        answer: str,
+        effects: Effects,
+        *,
+        output: Any = ...,
+    ) -> bool:
+        """Keep how `task` was solved, in place of what was kept for it. Returns whether it is kept.
+
+        `output` is what `output_text` says; it is parsed where it is not given.
+        """
+        if output is ...:
+            output = _parsed(output_text)
+        template = learn_template(answer, output, task)
+        texts = (normalize_task(task), capability_id, json.dumps(input), output_text, answer, template, effects)
+        normal, id, arguments, *rest = (text and _storable(text) for text in texts)
+        row = (_key(task), normal, id, version, arguments, *rest)
+        return self._store.write("INSERT OR REPLACE INTO solved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
+
+    def recall(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
+        """How `task` was solved, if it was: the same words up to case, spaces and final punctuation.
+
+        `capabilities` are the live ones by id. What was solved by another one, or by a version that has been taken
+        back, is not known any more. Where nothing was solved, the examples of live capabilities count, unless two of
+        them have this task.
+        """
+        return self._solved(task, capabilities) or self._examples.recall(normalize_task(task), capabilities)
+
+    def forget(self, task: str) -> bool:
+        """Drop what was kept for `task`. Returns whether there was anything."""
+        known = bool(self._store.read("SELECT 1 FROM solved WHERE task_sha256 = ?", (_key(task),)))
+        return known and self._store.write("DELETE FROM solved WHERE task_sha256 = ?", [(_key(task),)])
+
+    def count(self) -> int:
+        """How many solved tasks are kept."""
+        return sum(count for (count,) in self._store.read("SELECT count(*) FROM solved"))
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _solved(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
+        query = "SELECT capability, version, input, template, output, answer, effects FROM solved WHERE task_sha256 = ?"
+        for id, version, input, template, output_text, answer, effects in self._store.read(query, (_key(task),)):
+            capability = capabilities.get(id)
+            if capability is None or not capability.live or version > capability.version:
+                continue
+            try:
+                return Remembered(
+                    id, version, schemas.parse(input, what="input"), template, output_text, answer, effects
+                )
+            except schemas.InvalidJson:
+                continue
+        return None
+
+
+class _ExampleTasks:
+    """The tasks of examples, looked up by normalised task. Only new and changed capabilities are read again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, Capability] = {}
+        self._tasks: dict[str, dict[str, tuple[Example, ...]]] = {}
+
+    def recall(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
+        with self._lock:
+            self._refresh(capabilities)
+            owners = self._tasks.get(task, {})
+        if len(owners) != 1:
+            return None
+        id, examples = next(iter(owners.items()))
+        if len({schemas.canonical(example.input) for example in examples}) > 1:
+            return None
+        capability, example = capabilities[id], examples[0]
+        return Remembered(id, capability.version, example.input, example.answer, None, None, capability.effects)
+
+    def _refresh(self, capabilities: Mapping[str, Capability]) -> None:
+        known = self._known
+        live = {id: capability for id, capability in capabilities.items() if capability.live}
+        for id in [id for id in known if id not in live]:
+            self._drop(known.pop(id))
+        for id, capability in live.items():
+            old = known.get(id)
+            if old is not None and (old is capability or _unchanged(old, capability)):
+                continue
+            if old is not None:
+                self._drop(old)
+            known[id] = capability
+            for task, examples in _solved_examples(capability).items():
+                self._tasks.setdefault(task, {})[id] = examples
+
+    def _drop(self, capability: Capability) -> None:
+        for task in _solved_examples(capability):
+            self._tasks[task].pop(capability.id)
+            if not self._tasks[task]:
+                del self._tasks[task]
+
+
+def _unchanged(old: Capability, new: Capability) -> bool:
+    same = old.version == new.version and old.sha256 == new.sha256
+    return same and (new.sha256 is not None or old == new)
+
+
+def _solved_examples(capability: Capability) -> dict[str, tuple[Example, ...]]:
+    found: dict[str, tuple[Example, ...]] = {}
+    for example in capability.examples:
+        if example.task and example.error is None:
+            task = normalize_task(example.task)
+            found[task] = (*found.get(task, ()), example)
+    return found
+
+
+def normalize_task(task: str) -> str:
+    """`task` without what makes no other task of it: case, spaces, quotes around it, and final `.`, `?`, `!` and `…`.
+
+    Apostrophes become straight and characters take their usual form (NFKC). A `!` after a digit stays, a factorial.
+    """
+    text = unicodedata.normalize("NFKC", task).translate(_APOSTROPHES).casefold()
+    text = " ".join(unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).split())
+    end = len(text)
+    while end and (text[end - 1] in _QUOTES + ".?… " or (text[end - 1] == "!" and not text[: end - 1][-1:].isdigit())):
+        end -= 1
+    return text[:end].lstrip(_QUOTES + " ")
+
+
+def _key(task: str) -> bytes:
+    return hashlib.sha256(normalize_task(task).encode("utf-8", "surrogatepass")).digest()
+
+
+def _storable(text: str) -> str:
+    """`text` without lone surrogates, which SQLite takes for an error."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return schemas.parse(text, what="the output")
+    except schemas.InvalidJson:
+        return None
+
+
+# Wording
+
+
+def answer_from(remembered: Remembered, output_text: str, output: Any) -> str:
+    """The answer to a remembered task for what its capability says now.
+
+    The same output gets the same answer. For another one the template is filled; without one that fits, the output
+    itself is the answer. A learned template fits an output that differs from the old one only in what it shows, with
+    numbers of the same sign: any other difference may be in the words around ("on leave", "over budget").
+    """
+    if remembered.answer is not None and output_text == remembered.output_text:
+        return remembered.answer
+    template = remembered.answer_template
+    if template is not None and _fits(remembered, output, placeholders(template)):
+        answer = fill(template, output)
+        if answer is not None:
+            return answer
+    return readable(output)
+
+
+def _fits(remembered: Remembered, output: Any, shown: set[str]) -> bool:
+    if remembered.output_text is None:
+        return True  # an author's template is meant for every output
+    old = _parsed(remembered.output_text)
+    for path in shown:
+        before, after = look_up(old, path), look_up(output, path)
+        if not _alike(before, after):
+            return False
+    same: bool = _blanked(old, shown) == _blanked(output, shown)
+    return same
+
+
+def _alike(before: Any, after: Any) -> bool:
+    numbers = (int, float)
+    if isinstance(before, numbers) and isinstance(after, numbers) and not isinstance(before, bool):
+        return (before > 0) - (before < 0) == (after > 0) - (after < 0)
+    return isinstance(before, str) and isinstance(after, str)
+
+
+def _blanked(value: Any, shown: set[str], path: str = "") -> Any:
+    """`value` as JSON-like tuples, with the leaves at the paths `shown` left blank."""
+    if isinstance(value, dict):
+        items = value.items()
+        return {key: _blanked(item, shown, f"{path}.{key}" if path else key) for key, item in items}
+    if isinstance(value, list):
+        return [_blanked(item, shown, f"{path}.{n}" if path else str(n)) for n, item in enumerate(value)]
+    return ("blank",) if path in shown else (type(value).__name__, value)

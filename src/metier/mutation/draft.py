@@ -1,0 +1,157 @@
+"""A draft: what an author hands in, decoded from whatever form a model gave it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from metier import schemas
+from metier.capability import Contract
+from metier.model import Reply, Tool
+
+SUBMIT: Final = "submit_capability"
+
+
+class NotADraft(Exception):
+    """The reply holds no draft; each finding says what to mend."""
+
+    def __init__(self, findings: list[str], call_id: str | None = None) -> None:
+        super().__init__("; ".join(findings))
+        self.findings = findings
+        self.call_id = call_id
+
+
+class Draft(BaseModel):
+    """A contract and the source that is to keep it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    contract: Contract
+    source: str
+    wasm: bytes | None = None
+    """The module itself, where there is no source to build it from."""
+    call_id: str | None = None
+    """Which tool call it came in, if it came in one."""
+
+
+def submit_tool() -> Tool:
+    """The author's only tool."""
+    free: dict[str, Any] = {"type": "object", "additionalProperties": True}
+    schema = {**free, "description": "a JSON Schema (2020-12) object"}
+    example = {
+        "type": "object",
+        "properties": {
+            "task": {"type": "string", "description": "the task in a user's words"},
+            "input": free,
+            "output": {**free, "description": "the exact output; leave it out where an error is expected"},
+            "error": {
+                "type": "object",
+                "properties": {"kind": {"type": "string"}, "message": {"type": "string"}},
+                "description": "for an input that must fail: the kind, and words that the message contains",
+            },
+            "answer": {"type": "string", "description": "a sentence with {placeholders} over the output"},
+            "fixtures": {
+                **free,
+                "description": 'files to use in place of the live ones: {"hr/employees.json": content}',
+            },
+        },
+        "required": ["input"],
+    }
+    properties = {
+        "id": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"},
+        "summary": {"type": "string"},
+        "input_schema": schema,
+        "output_schema": schema,
+        "effects": {"enum": ["pure", "read", "write"]},
+        "permissions": {**free, "description": 'e.g. {"files": [{"root", "path", "access"}]}; {} for none'},
+        "examples": {"type": "array", "minItems": 3, "items": example},
+        "source": {"type": "string", "description": "the whole Python file"},
+    }
+    parameters = {"type": "object", "properties": properties, "required": [*properties]}
+    return Tool(SUBMIT, "Hand in the capability: its contract, examples and source.", parameters)
+
+
+def read_draft(reply: Reply) -> Draft:
+    """The draft in a model's reply: a call of the tool, or a JSON object in the text, fenced or bare.
+
+    Raises:
+        NotADraft: there is none, or it does not parse; says precisely why.
+    """
+    for call in reply.calls:
+        if call.name != SUBMIT:
+            raise NotADraft([f"there is no tool named {call.name!r}; call {SUBMIT}"], call.id)
+        if call.arguments is None:
+            raise NotADraft([f"the arguments do not parse: {call.problem}"], call.id)
+        return draft_of(call.arguments, call.id)
+    return draft_of(_object_in(reply.text))
+
+
+def _object_in(text: str) -> dict[str, Any]:
+    blocks = re.findall(r"```[ \t]*(\w*)[^\n]*\n(.*?)```", text, re.DOTALL)
+    jsons = [body for language, body in blocks if language in ("json", "")] or [text]
+    problem = "no JSON object in it"
+    for body in jsons:
+        try:
+            value = schemas.parse(body.strip(), what="the reply")
+        except schemas.InvalidJson as error:
+            problem = str(error)
+            continue
+        if isinstance(value, dict):
+            pythons = [body for language, body in blocks if language in ("python", "py")]
+            return value if "source" in value or not pythons else {**value, "source": pythons[0]}
+    raise NotADraft([f"call the tool {SUBMIT} with the whole capability ({problem})"])
+
+
+CONTRACT_FIELDS = frozenset({"id", "summary", "input_schema", "output_schema", "effects", "permissions", "examples"})
+
+
+def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: bytes | None = None) -> Draft:
+    """The draft in the fields that `submit_tool` describes, whoever filled them in; with `wasm` there is no source.
+
+    Raises:
+        NotADraft: something is missing or wrong; each finding names the field.
+    """
+    try:
+        schemas.parse(schemas.compact(dict(fields)), what="the draft")  # some callers' parsers let more through
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NotADraft([f"the draft is not JSON: {error}"], call_id) from None
+    known = CONTRACT_FIELDS | ({"source"} if wasm is None else set())
+    findings = [f"{name} is missing" for name in sorted(known - set(fields))]
+    findings += [f"{name} is not a field" for name in sorted(set(fields) - known - {"language"})]
+    source = fields.get("source")
+    if wasm is None and (not isinstance(source, str) or not source.strip()):
+        findings.append("source must be the text of a Python file")
+    if findings:
+        raise NotADraft(findings, call_id)
+    values = {key: _decoded(value) for key, value in fields.items() if key not in ("source", "id", "summary")}
+    language = "python" if wasm is None else fields.get("language", "wasm")
+    try:
+        contract = Contract.model_validate(
+            {**values, "id": fields["id"], "summary": fields["summary"], "language": language}
+        )
+    except ValidationError as error:
+        raise NotADraft(_all_problems(error), call_id) from None
+    return Draft(contract=contract, source=_unfenced(str(source)) if source else "", wasm=wasm, call_id=call_id)
+
+
+def _decoded(value: Any) -> Any:
+    """Some models hand in objects as JSON text."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return schemas.parse(value, what="the value")
+        except schemas.InvalidJson:
+            return value
+    return value
+
+
+def _unfenced(source: str) -> str:
+    whole = re.fullmatch(r"\s*```[^\n]*\n(.*?)\n?```\s*", source, re.DOTALL)
+    return (whole.group(1) if whole else source).rstrip() + "\n"
+
+
+def _all_problems(error: ValidationError) -> list[str]:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in found[:12]]

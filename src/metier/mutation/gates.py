@@ -1,0 +1,142 @@
+"""What a draft must pass before anyone else can see it. Each gate returns findings: empty means passed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from metier import schemas
+from metier.capability import Capability, Contract, Example
+from metier.outcomes import Failed, Ran
+from metier.permissions import Permissions
+from metier.prompts import clipped
+from metier.runner import Loaded, Runner
+
+MIN_EXAMPLES = 3
+
+
+def check_contract(
+    contract: Contract, taken: Iterable[str], parent: Capability | None, *, least: int = MIN_EXAMPLES
+) -> list[str]:
+    """That the contract can be held to: schemas that say something, examples that match them, an id that is free.
+
+    `least` is how many different examples there must be.
+    """
+    findings = []
+    if parent is not None and contract.id == parent.id:
+        findings += _replacement_problems(contract, parent)
+    elif contract.id in set(taken):
+        findings.append(f"the id {contract.id!r} is taken; choose one that says what is different")
+    for name, schema in (("input_schema", contract.input_schema), ("output_schema", contract.output_schema)):
+        problem = schemas.check_schema(schema)
+        if problem is None and schema.get("type") != "object":
+            problem = 'must have "type": "object"'
+        elif problem is None and not schema.get("properties") and name == "output_schema":
+            problem = "must name the properties of the output"
+        if problem is not None:
+            findings.append(f"{name} {problem}")
+    return findings or _example_problems(contract, least)
+
+
+def check_permissions(contract: Contract, policy: Permissions, roots: Iterable[str]) -> list[str]:
+    """That nothing is asked for which the operator does not allow to anyone here."""
+    unknown = sorted({f.root for f in contract.permissions.files} - set(roots))
+    findings = [f"there is no root named {root!r}; roots are: {', '.join(sorted(roots)) or 'none'}" for root in unknown]
+    if not unknown:
+        findings += [
+            f"permissions: {ask} is not allowed in this library; do without it"
+            for ask in contract.permissions.beyond(policy)
+        ]
+    return findings
+
+
+def check_examples(runner: Runner, loaded: Loaded, examples: Iterable[Example], source: str = "") -> list[str]:
+    """That the built program does on each example what the example says, on copies of the data."""
+    findings = []
+    for number, example in enumerate(examples, start=1):
+        outcome = runner.rehearse(loaded, example.input, fixtures=example.fixtures)
+        problem = mismatch(example, outcome)
+        if problem is not None:
+            findings.append(f"example {number}, input {_shown(example.input)}: {problem}{_debris(outcome)}")
+    return findings
+
+
+def mismatch(example: Example, outcome: Ran | Failed) -> str | None:
+    """How an outcome differs from what the example says; None when it does not."""
+    if isinstance(outcome, Failed):
+        if example.error is None:
+            code = f" ({outcome.code})" if outcome.code else ""
+            return (
+                f"expected output {_shown(example.output)}, but it failed: {outcome.kind} error{code}: {outcome.error}"
+            )
+        return _error_mismatch(example, outcome)
+    if example.error is not None:
+        return f"expected an error, but it returned {_shown(outcome.output)}"
+    if not same_json(example.output, outcome.output):
+        return f"expected output {_shown(example.output)}, but it returned {_shown(outcome.output)}"
+    return None
+
+
+def same_json(a: Any, b: Any) -> bool:
+    """Equality of JSON values: true is not 1, but 1 is 1.0."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same_json(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same_json, a, b))
+    return bool(a == b)
+
+
+def _error_mismatch(example: Example, outcome: Failed) -> str | None:
+    assert example.error is not None
+    if outcome.kind not in ("program", "input"):
+        return f"expected an error of the program's own, but it ended with a {outcome.kind} error: {outcome.error}"
+    wanted = example.error
+    if wanted.kind is not None and wanted.kind not in (outcome.code, outcome.kind):
+        return f"expected an error of kind {wanted.kind!r}, got {outcome.code or outcome.kind!r}: {outcome.error}"
+    if wanted.message is not None and wanted.message.casefold() not in outcome.error.casefold():
+        return f"expected an error that says {wanted.message!r}, got: {outcome.error}"
+    return None
+
+
+def _example_problems(contract: Contract, least: int) -> list[str]:
+    findings = []
+    examples = contract.examples
+    distinct = {schemas.canonical([e.input, e.fixtures]) for e in examples}
+    if len(distinct) < least:
+        findings.append(f"{len(distinct)} different examples; at least {least} are needed")
+    if not any(e.error is None for e in examples):
+        findings.append("at least one example must have an output")
+    for number, example in enumerate(examples, start=1):
+        expected_to_fail = example.error is not None
+        problem = schemas.violation(contract.input_schema, example.input)
+        if problem and not expected_to_fail:
+            findings.append(f"example {number}: its input does not match input_schema: {problem}")
+        if not expected_to_fail and (problem := schemas.violation(contract.output_schema, example.output)):
+            findings.append(f"example {number}: its output does not match output_schema: {problem}")
+    return findings
+
+
+def _replacement_problems(contract: Contract, parent: Capability) -> list[str]:
+    """A new version of the parent takes the same inputs, promises the same outputs and changes no more."""
+    same = (
+        contract.effects == parent.effects
+        and contract.input_schema == parent.input_schema
+        and contract.output_schema == parent.output_schema
+    )
+    if same:
+        return []
+    return [f"the id {parent.id!r} belongs to the parent, whose contract is different; choose an id of its own"]
+
+
+def _debris(outcome: Ran | Failed) -> str:
+    lines = outcome.stderr.strip()
+    if not lines or (isinstance(outcome, Failed) and outcome.kind == "input"):
+        return ""
+    return f"\nstderr:\n{clipped(lines, 1500)}"
+
+
+def _shown(value: Any) -> str:
+    return clipped(json.dumps(value, ensure_ascii=False), 800)

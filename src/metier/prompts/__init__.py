@@ -1,0 +1,71 @@
+"""What models are told, as templates beside this file. Text that a guest or a library wrote goes in fenced.
+
+A template that names a value which is not given fails; nothing is filled in silently.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import secrets
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
+
+MAX_GUEST_TEXT = 8_000
+"""Characters of one piece of guest text that reach a model; the middle of a longer one is left out."""
+
+
+def render(name: str, **values: Any) -> str:
+    """The template `name` filled with `values`, with `fence` at its disposal."""
+    return _environment().get_template(f"{name}.md.j2").render(**values).strip() + "\n"
+
+
+def fingerprint(name: str) -> str:
+    """SHA-256 of a template's text: which prompt wrote a capability."""
+    return hashlib.sha256(_source(f"{name}.md.j2").encode("utf-8")).hexdigest()
+
+
+def fence(text: Any, limit: int = MAX_GUEST_TEXT) -> str:
+    """Guest text between two marks that it cannot have known, so that it cannot end the fence itself.
+
+    Cut to `limit` characters; control characters other than newline and tab are made visible."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in clipped(str(text), limit))
+    nonce = secrets.token_hex(6)
+    return f"<data-{nonce}>\n{shown}\n</data-{nonce}>"
+
+
+def clipped(text: str, limit: int) -> str:
+    """`text`, or its beginning and end with a note of how much is left out between."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit // 3
+    return f"{text[:head]}\n… {len(text) - head - tail} characters left out …\n{text[-tail:]}"
+
+
+def _source(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  # prompts are plain text; guest text goes through `fence`
+    )
+    environment.filters["fence"] = fence
+    environment.filters["plain"] = plain
+    return environment
+
+
+def plain(schema: dict[str, Any]) -> str:
+    """A JSON Schema as one line, without what tells a model nothing."""
+    return json.dumps({k: v for k, v in schema.items() if k != "$schema"}, ensure_ascii=False)

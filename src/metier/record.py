@@ -1,0 +1,115 @@
+"""What a run saw of the outside, in order: kept while it is live, told again when it is replayed.
+
+Everything that can differ between two days goes through `observe`: the state of host files, the clock, random seeds,
+and the answers of effects that reach beyond the run. So a replay needs nothing but the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from metier import schemas
+from metier.outcomes import Effect
+from metier.sandbox.files import Backing, FileError, Stat
+
+
+class Record(Protocol):
+    """`effects` are the observations so far; `blobs` holds the contents that they name by hash."""
+
+    effects: list[Effect]
+    blobs: dict[str, bytes]
+
+    def observe(self, request: str, answer: Callable[[], str]) -> str:
+        """The answer to `request`: that of `answer` in a live run, the recorded one in a replay."""
+
+
+class LiveRecord:
+    """Asks, and keeps what was answered."""
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+        self.blobs: dict[str, bytes] = {}
+
+    def observe(self, request: str, answer: Callable[[], str]) -> str:
+        said = answer()
+        self.effects.append(Effect(request, said))
+        return said
+
+
+class Diverged(Exception):
+    """A replay asked for something else than the run did. `position` counts observations from 0."""
+
+    def __init__(self, position: int, recorded: str, asked: str) -> None:
+        super().__init__(f"effect {position} was {recorded}, and is {asked} now")
+        self.position = position
+
+
+class ReplayedRecord:
+    """Answers from a record, in its order, and never asks outside."""
+
+    def __init__(self, effects: Sequence[Effect], blobs: Mapping[str, bytes]) -> None:
+        self._told = effects
+        self.effects: list[Effect] = []
+        self.blobs = dict(blobs)
+
+    @property
+    def left(self) -> int:
+        """How many recorded observations were not asked for."""
+        return len(self._told) - len(self.effects)
+
+    def observe(self, request: str, answer: Callable[[], str]) -> str:
+        position = len(self.effects)
+        if position >= len(self._told):
+            raise Diverged(position, "nothing", request)
+        effect = self._told[position]
+        if effect.request != request:
+            raise Diverged(position, effect.request, request)
+        self.effects.append(effect)
+        return effect.answer
+
+
+class RecordedFiles:
+    """Host files as a run observes them: looks and listings in the record, contents as blobs beside it."""
+
+    def __init__(self, host: Backing, record: Record) -> None:
+        self._host = host
+        self._record = record
+
+    def stat(self, root: str, path: str) -> Stat | None:
+        def look() -> Any:
+            found = self._host.stat(root, path)
+            return [found.kind, found.size] if found else None
+
+        told = self._observe("stat", root, path, look)
+        return Stat(told[0], told[1]) if told else None
+
+    def read(self, root: str, path: str) -> bytes:
+        def look() -> Any:
+            data = self._host.read(root, path)
+            key = hashlib.sha256(data).hexdigest()
+            self._record.blobs[key] = data
+            return key
+
+        key = self._observe("read", root, path, look)
+        if key not in self._record.blobs:
+            raise Diverged(len(self._record.effects) - 1, f"content {key[:12]}", "content that is not kept")
+        return self._record.blobs[key]
+
+    def names(self, root: str, path: str) -> list[str]:
+        names: list[str] = self._observe("names", root, path, lambda: self._host.names(root, path))
+        return names
+
+    def _observe(self, operation: str, root: str, path: str, look: Callable[[], Any]) -> Any:
+        def answer() -> str:
+            try:
+                return schemas.compact({"ok": look()})
+            except FileError as error:
+                return schemas.compact({"problem": error.problem})
+
+        told = json.loads(self._record.observe(schemas.compact([f"files.{operation}", root, path]), answer))
+        if "problem" in told:
+            raise FileError(told["problem"], path)
+        return told["ok"]

@@ -1,0 +1,61 @@
+"""A recorded run once more, with nothing outside touched, held against what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from metier.errors import MetierError
+from metier.journal import Recorded
+from metier.outcomes import Failed, Ran
+from metier.record import Diverged, ReplayedRecord
+from metier.runner import Loaded, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a replay showed. `difference` is the first, in the order of `compare`; None where all is the same."""
+
+    run_id: str
+    capability: str
+    version: int
+    difference: str | None
+
+    @property
+    def identical(self) -> bool:
+        return self.difference is None
+
+
+def replay(runner: Runner, load: Callable[[str, int], Loaded], recorded: Recorded) -> Comparison:
+    """Executes the version that ran then, on the input, permissions and observations that it had, and compares."""
+
+    def compared(difference: str | None) -> Comparison:
+        return Comparison(recorded.run_id, recorded.capability, recorded.version, difference)
+
+    try:
+        loaded = load(recorded.capability, recorded.version)
+    except MetierError as error:
+        return compared(f"identity: the version cannot be loaded: {error}")
+    if loaded.capability.sha256 != recorded.sha256:
+        return compared(f"identity: {loaded.capability.name} has other content now")
+    record = ReplayedRecord(recorded.effects, recorded.blobs)
+    try:
+        outcome = runner.replay(loaded, recorded.input, recorded.permissions, record)
+    except Diverged as diverged:
+        return compared(f"effects: {diverged}")
+    return compared(_first_difference(recorded, outcome, record.left))
+
+
+def _first_difference(recorded: Recorded, outcome: Ran | Failed, left: int) -> str | None:
+    kind = outcome.kind if isinstance(outcome, Failed) else None
+    if recorded.kind == "time":
+        return None  # a host's time-out is not the program's own doing, and need not happen again
+    checks: list[tuple[str, Any, Any]] = [
+        ("outcome", recorded.kind or "ran", kind or "ran"),
+        ("effects", "all observations asked for", "all observations asked for" if not left else f"{left} left over"),
+        ("output", recorded.output_text, outcome.output_text if isinstance(outcome, Ran) else None),
+        ("error", recorded.error, outcome.error if isinstance(outcome, Failed) else None),
+        ("fuel", recorded.fuel, outcome.fuel),
+    ]
+    return next((f"{name}: was {was!r}, is {now!r}" for name, was, now in checks if was != now), None)

@@ -1,0 +1,69 @@
+"""What of a capability is searched: its texts for the embedder, its words for BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from metier.capability import Capability
+from metier.retrieval.lexical import words
+
+MAX_TEXT_CHARACTERS = 4096
+"""A longer query or text is cut to its first three quarters and its last quarter of this many characters."""
+
+MAX_TASKS = 64
+"""Example tasks of one capability that are searched; the later ones, where there are more."""
+
+_TAIL = MAX_TEXT_CHARACTERS // 4
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A capability as retrieval sees it. `title` says what it is; `tasks` are ones that it solves."""
+
+    title: str
+    tasks: tuple[str, ...]
+    details: str
+    """What only the words are taken of: the descriptions of the parameters."""
+
+    def words(self, name: str) -> Iterator[str]:
+        """The stemmed words, those of the capability's name twice."""
+        for text in (name, self.title, self.details, *self.tasks):
+            yield from words(text)
+
+
+def document(capability: Capability) -> Document:
+    """What of `capability` is searched: name, summary, parameters and their descriptions, tasks of its examples."""
+    parameters = _parameters(capability.input_schema)
+    names = " ".join(_spaced(name) for name, _ in parameters)
+    tasks = dict.fromkeys(bounded(example.task) for example in capability.examples if example.task)
+    return Document(
+        title=bounded(f"{_spaced(capability.id)}: {capability.summary} {names}"),
+        tasks=tuple(tasks)[-MAX_TASKS:],
+        details=bounded(" ".join(description for _, description in parameters)),
+    )
+
+
+def bounded(text: str) -> str:
+    """`text` as one line of bounded length a line of it, safe to encode as UTF-8."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        text = f"{text[: MAX_TEXT_CHARACTERS - _TAIL]}\n{text[-_TAIL:]}"
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(filter(None, lines)).encode("utf-8", "replace").decode("utf-8")
+
+
+def _parameters(schema: dict[str, Any]) -> list[tuple[str, str]]:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return []
+    return [(name, _description(property)) for name, property in properties.items()]
+
+
+def _description(schema: Any) -> str:
+    found = schema.get("description") if isinstance(schema, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _spaced(name: str) -> str:
+    return " ".join(name.replace("_", " ").split())

@@ -1,0 +1,188 @@
+"""The capabilities nearest to a task, by meaning and by wording."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metier.capability import Capability
+from metier.errors import ModelError
+from metier.retrieval.documents import Document, bounded, document
+from metier.retrieval.embedders import Embedder, Vectors
+from metier.retrieval.fusion import clauses, fuse
+from metier.retrieval.lexical import Bag, LexicalIndex, Vocabulary, words
+from metier.retrieval.vectors import VectorStore
+
+FILE_NAME = "vectors.sqlite"
+
+TITLE_WEIGHT = 2
+"""How many example tasks a capability's own description weighs as much as, in its vector."""
+
+DIGITS = 6
+"""Scores are rounded to this many decimals, so that ties are ties on every machine."""
+
+_ONE_THREAD = 2**18
+"""Multiplications that OpenBLAS keeps to one thread: its SMP_THRESHOLD_MIN times GEMM_MULTITHREAD_THRESHOLD."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What one search reads, replaced as a whole: row i of each part belongs to capabilities[i]."""
+
+    capabilities: tuple[Capability, ...]
+    bags: tuple[Bag, ...]
+    vectors: Vectors
+    lexical: LexicalIndex
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+class CapabilityIndex:
+    """An index over a library's live capabilities. Threads may share it: a search sees one state of the library.
+
+    Vectors are kept in `vectors.sqlite` in the folder `state`; without a folder that can be written, in this process.
+    """
+
+    def __init__(self, state: Path | None, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._store = VectorStore(state and state / FILE_NAME, embedder.name)
+        self._vocabulary = Vocabulary()
+        self._refreshing = threading.Lock()
+        self._table = self._empty()
+
+    def refresh(self, capabilities: Iterable[Capability]) -> None:
+        """Make these the searched ones, as far as they are live. Only texts that were never embedded are embedded.
+
+        Raises:
+            ModelError: the embedder's endpoint failed. The index stays as it was.
+        """
+        with self._refreshing:
+            wanted = {capability.id: capability for capability in capabilities if capability.live}
+            table = self._table
+            known = {id: row for id, row in table.rows.items() if id in wanted}
+            changed = [
+                capability
+                for id, capability in wanted.items()
+                if (row := known.get(id)) is None or not _same(table.capabilities[row], capability)
+            ]
+            if changed or len(known) != len(table.rows):
+                self._table = self._updated(table, wanted, changed)
+
+    def nearest(self, query: str, k: int) -> list[tuple[str, float]]:
+        """At most `k` ids with their scores, best first, equal scores by id.
+
+        A score is `fusion.fuse` of cosine and BM25: near 1 for the same words, near 0 for nothing in common.
+
+        Raises:
+            ModelError: the embedder's endpoint failed.
+        """
+        if k < 1 or not self._table.capabilities:
+            return []
+        parts = clauses(bounded(query))
+        vectors = self._embedder.embed(parts)
+        table = self._matching(vectors.shape[1])
+        dense = _cosines(vectors, table.vectors)
+        lexical = np.stack([table.lexical.scores(words(part)) for part in parts])
+        return _best(np.round(fuse(dense, lexical), DIGITS), table.capabilities, k)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _empty(self) -> _Table:
+        return _Table((), (), np.zeros((0, 0), dtype=np.float32), LexicalIndex(self._vocabulary, ()))
+
+    def _matching(self, dimensions: int) -> _Table:
+        """The table in the space of a query: made anew if the provider's model has another dimension than it had."""
+        table = self._table
+        if table.vectors.shape[1] == dimensions:
+            return table
+        with self._refreshing:
+            if self._table.vectors.shape[1] != dimensions:
+                self._store.forget()
+                capabilities = {capability.id: capability for capability in self._table.capabilities}
+                self._table = self._updated(self._empty(), capabilities, list(capabilities.values()))
+            table = self._table
+        if table.vectors.shape[1] != dimensions:
+            raise ModelError(f"{self._embedder.name}: vectors of {dimensions} and {table.vectors.shape[1]} dimensions")
+        return table
+
+    def _updated(self, table: _Table, wanted: dict[str, Capability], changed: Sequence[Capability]) -> _Table:
+        fresh = {capability.id for capability in changed}
+        kept = [row for id, row in table.rows.items() if id in wanted and id not in fresh]
+        documents = [document(capability) for capability in changed]
+        vectors = self._vectors(documents)
+        old = table.vectors[kept]
+        if kept and changed and old.shape[1] != vectors.shape[1]:
+            self._store.forget()
+            return self._updated(self._empty(), wanted, list(wanted.values()))
+        joined = np.concatenate([old, vectors]) if kept and changed else vectors if changed else old
+        bags = [table.bags[row] for row in kept]
+        bags += [
+            self._vocabulary.bag(entry.words(capability.id))
+            for capability, entry in zip(changed, documents, strict=True)
+        ]
+        capabilities = (*(wanted[table.capabilities[row].id] for row in kept), *changed)
+        rows = {capability.id: row for row, capability in enumerate(capabilities)}
+        return _Table(capabilities, tuple(bags), joined, LexicalIndex(self._vocabulary, bags), rows)
+
+    def _vectors(self, documents: Sequence[Document]) -> Vectors:
+        """One unit vector a document: the weighted mean of its title's and its tasks' vectors."""
+        found = self._embedded(list(dict.fromkeys(text for d in documents for text in (d.title, *d.tasks))))
+        weighted = [
+            TITLE_WEIGHT * found[d.title] + sum((found[task] for task in d.tasks), np.zeros_like(found[d.title]))
+            for d in documents
+        ]
+        if not weighted:
+            return np.zeros((0, 0), dtype=np.float32)
+        stacked = np.stack(weighted)
+        lengths = np.linalg.norm(stacked, axis=1, keepdims=True)
+        unit: Vectors = np.divide(stacked, lengths, out=np.zeros_like(stacked), where=lengths > 0)
+        return unit
+
+    def _embedded(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vector of each text, from the store or from the embedder, all of one dimension."""
+        found = self._store.get(texts)
+        unseen = [text for text in texts if text not in found]
+        if not unseen:
+            return found
+        embedded = dict(zip(unseen, self._embedder.embed(unseen), strict=True))
+        if len({vector.shape for vector in (*found.values(), *embedded.values())}) > 1:
+            self._store.forget()
+            embedded = dict(zip(texts, self._embedder.embed(texts), strict=True))
+        self._store.put(embedded)
+        return found | embedded
+
+
+def _cosines(queries: Vectors, rows: Vectors) -> Vectors:
+    """The cosine of each query with each row, shape (queries, rows); both are unit vectors.
+
+    In blocks that OpenBLAS does not spread over threads: for so little work, waiting for a second core that is busy
+    costs tens of times the work itself, and one thread adds up in one order. Two queries at least, for the same reason.
+    """
+    width = max(2, len(queries))
+    columns = np.resize(queries, (width, queries.shape[1])).T
+    block = max(1, _ONE_THREAD // columns.size)
+    even = len(rows) // block * block
+    blocks = rows[:even].reshape(-1, block, rows.shape[1])
+    products = np.concatenate([np.matmul(blocks, columns).reshape(-1, width), rows[even:] @ columns])
+    cosines: Vectors = products.T[: len(queries)]
+    return cosines
+
+
+def _same(old: Capability, new: Capability) -> bool:
+    if old is new:
+        return True
+    same = old.version == new.version and old.sha256 == new.sha256 and old.summary == new.summary
+    return same and (new.sha256 is not None or old == new)
+
+
+def _best(scores: NDArray[np.float32], capabilities: Sequence[Capability], k: int) -> list[tuple[str, float]]:
+    k = min(k, len(scores))
+    worst = np.partition(scores, len(scores) - k)[len(scores) - k]
+    rows = np.flatnonzero(scores >= worst)
+    ranked = sorted((-round(float(scores[row]), DIGITS), capabilities[row].id) for row in rows.tolist())
+    return [(id, -negative) for negative, id in ranked[:k]]

@@ -1,0 +1,134 @@
+"""The lexical half of retrieval: BM25 over the words of names, summaries, parameters and example tasks.
+
+It finds what an embedding blurs: a parameter's name, a product's name, a rare term.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+K1 = 1.2
+B = 0.75
+"""Saturation and length normalisation of Okapi BM25, at the defaults of Lucene."""
+
+SCALE = 4.0
+"""Brings the lexical score to the range of a cosine; see `LexicalIndex.scores`."""
+
+_WORD = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_VOWEL = re.compile(r"[aeiouy]")
+_STOP_WORDS = """
+a about am an and any are as at be been by can could did do does for from had has have how i if in into is it its just
+let like me my need of on or our please should so some than that the their them then there these they this to us want
+was we were what when where which who will with would you your s t m d ll re ve
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+
+
+def words(text: str) -> list[str]:
+    """The stemmed words of `text` in order: camelCase and snake_case split, accents and stop words dropped."""
+    plain = _CAMEL.sub(" ", text)
+    if not plain.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    return [stem(word) for word in _WORD.findall(plain.casefold()) if word not in _STOP]
+
+
+@functools.lru_cache(maxsize=2**16)
+def stem(word: str) -> str:
+    """`word` without an English plural, -ing, -ed, -ion or final e; the same stem for most forms of one word."""
+    word = _singular(word)
+    for suffix, shortest in (("ing", 3), ("ed", 3), ("ion", 5)):
+        base = word.removesuffix(suffix)
+        if base == word or len(base) < shortest or not _VOWEL.search(base):
+            continue
+        if suffix != "ion":
+            doubled = len(base) > 3 and base[-1] == base[-2] and base[-1] not in "lsz"
+            word = base[:-1] if doubled else base
+        elif base[-1] in "ts":
+            word = base
+        break
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """A document as numbers: its distinct words, numbered by a `Vocabulary`, and how often each stands in it."""
+
+    terms: NDArray[np.int32]
+    counts: NDArray[np.float32]
+
+
+class Vocabulary:
+    """Numbers for words; it only grows."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def bag(self, document: Iterable[str]) -> Bag:
+        """The bag of a document's stemmed words."""
+        counted = Counter(document)
+        terms = [self.numbers.setdefault(word, len(self.numbers)) for word in counted]
+        return Bag(np.array(terms, dtype=np.int32), np.array(list(counted.values()), dtype=np.float32))
+
+
+class LexicalIndex:
+    """BM25 over a fixed sequence of documents.
+
+    Postings lie in compressed sparse rows with the whole BM25 weight worked out beforehand: a query adds a few arrays.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, bags: Sequence[Bag]) -> None:
+        size = len(bags)
+        terms = np.concatenate([bag.terms for bag in bags]) if bags else np.zeros(0, dtype=np.int32)
+        counts = np.concatenate([bag.counts for bag in bags]) if bags else np.zeros(0, dtype=np.float32)
+        rows = np.repeat(np.arange(size, dtype=np.int32), [len(bag.terms) for bag in bags])
+        order = np.argsort(terms, kind="stable")
+        frequency = np.bincount(terms, minlength=len(vocabulary.numbers))
+        lengths = np.bincount(rows, weights=counts, minlength=size)
+        average = float(lengths.mean()) if len(terms) else 1.0
+        dampening = (K1 * (1 - B + B * lengths / average)).astype(np.float32)
+        self._numbers = vocabulary.numbers
+        self._size = size
+        self._starts = np.concatenate(([0], np.cumsum(frequency)))
+        self._idf = np.log1p((size - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+        self._rows, counts = rows[order], counts[order]
+        self._weights = counts / (counts + dampening[self._rows]) * self._idf[terms[order]]
+
+    def scores(self, query: Iterable[str]) -> NDArray[np.float32]:
+        """How well each document holds the stemmed words of `query`, shape (documents,), from 0 to 1.
+
+        BM25 over the distinct words, divided by `SCALE` times the square root of the query's own weight (the sum of
+        its words' idf; a word that no document has counts as the rarest). Undivided, long queries would drown the
+        cosine; divided by the whole weight, they would find nothing.
+        """
+        total = np.zeros(self._size, dtype=np.float32)
+        weight = 0.0
+        for word in dict.fromkeys(query):
+            term = self._numbers.get(word, len(self._idf))
+            if term >= len(self._idf):
+                weight += float(np.log1p((self._size + 0.5) / 0.5))
+                continue
+            weight += float(self._idf[term])
+            span = slice(self._starts[term], self._starts[term + 1])
+            total[self._rows[span]] += self._weights[span]
+        if weight:
+            np.minimum(total / np.float32(SCALE * weight**0.5), 1, out=total)
+        return total

@@ -1,0 +1,316 @@
+"""One run of one version, held to its contract: input checked, program executed, output checked, effects committed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metier import schemas
+from metier.capability import Capability
+from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError
+from metier.errors import InvalidModule, MetierError
+from metier.locks import exclusive
+from metier.outcomes import Failed, FailureKind, Ran
+from metier.permissions import Grant, Permissions
+from metier.record import LiveRecord, Record, RecordedFiles, ReplayedRecord
+from metier.sandbox.box import Box, Budget, Execution, Program
+from metier.sandbox.files import Backing, FileSystem, HostFiles, commit
+from metier.sandbox.limits import Limits
+from metier.sandbox.nesting import OuterFiles, adopt
+from metier.sandbox.wasi import Clock, Process, RandomStream
+
+FIXED_TIME_NS = 946_684_800 * 10**9
+"""Where wall time starts for a run without a recorded clock: 2000-01-01T00:00:00Z."""
+
+LOCK_SECONDS = 60.0
+"""How long a run that writes waits for another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version whose program is ready."""
+
+    capability: Capability
+    program: Program
+
+
+class Runner:
+    """Runs capabilities of one library with its operator's roots, policy and limits.
+
+    `resolve` finds a version of an id (None: the live one), for calls between capabilities; without it they are denied.
+    """
+
+    def __init__(
+        self,
+        box: Box,
+        *,
+        roots: Mapping[str, Path],
+        policy: Permissions,
+        limits: Limits,
+        locks: Path | None = None,
+        resolve: Callable[[str, int | None], Loaded] | None = None,
+    ) -> None:
+        self.box = box
+        self.limits = limits
+        self._roots = roots
+        self._policy = policy
+        self._locks = locks
+        self._resolve = resolve
+
+    def on(self, box: Box) -> Runner:
+        """The same on another back end; calls between capabilities are denied there."""
+        return Runner(box, roots=self._roots, policy=self._policy, limits=self.limits, locks=self._locks)
+
+    def load(self, capability: Capability, wasm: bytes) -> Loaded:
+        """The version, ready to run.
+
+        Raises:
+            InvalidModule: its wasm is not admitted, or it was built for another engine.
+        """
+        if capability.engine is not None and capability.engine != self.box.python_pin:
+            raise InvalidModule(
+                f"{capability.id}: built for the engine {capability.engine[:24]}…, and this Metier has "
+                f"{self.box.python_pin[:24]}…; rebuild it: metier add {capability.id}/src/capability.py"
+            )
+        try:
+            return Loaded(capability, self.box.load(wasm, self.limits))
+        except InvalidModule as error:
+            raise InvalidModule(f"{capability.id}: {error}") from None
+
+    def run(self, loaded: Loaded, value: Any, *, grant: Permissions | None = None) -> Ran | Failed:
+        """Runs it on live data and commits what it wrote, if it ended well. `grant` narrows what it may do."""
+        run = self._prepared(loaded, value, narrowed=(grant,) if grant else ())
+        if isinstance(run, Failed) or loaded.capability.effects != "write":
+            return run if isinstance(run, Failed) else run.outcome()
+        if self._locks is None:
+            return self._committed(run)
+        # Two runs that change the same data take turns, or the later would undo the earlier.
+        with exclusive(self._locks / "data.lock", timeout=LOCK_SECONDS):
+            return self._committed(run)
+
+    def rehearse(self, loaded: Loaded, value: Any, *, fixtures: Mapping[str, Any] | None = None) -> Ran | Failed:
+        """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
+        run = self._prepared(loaded, value, fixtures=_fixture_files(fixtures))
+        return run if isinstance(run, Failed) else run.outcome()
+
+    def replay(self, loaded: Loaded, value: Any, layers: Sequence[Permissions], record: ReplayedRecord) -> Ran | Failed:
+        """The run once more, with everything outside it told from the record and under the grant that it had.
+
+        Raises:
+            Diverged: it asks for something else than it did.
+        """
+        run = self._prepared(loaded, value, grant=Grant(tuple(layers)), record=record)
+        return run if isinstance(run, Failed) else run.outcome()
+
+    def _prepared(
+        self,
+        loaded: Loaded,
+        value: Any,
+        *,
+        narrowed: tuple[Permissions, ...] = (),
+        grant: Grant | None = None,
+        record: Record | None = None,
+        fixtures: Mapping[str, bytes] | None = None,
+    ) -> Run | Failed:
+        stdin = self._checked_input(loaded.capability, value)
+        if isinstance(stdin, Failed):
+            return stdin
+        allowed = grant or Grant((loaded.capability.permissions, self._policy, *narrowed))
+        return Run(self, loaded, value, stdin, allowed, record or LiveRecord(), self.limits, fixtures)
+
+    def _checked_input(self, capability: Capability, value: Any) -> bytes | Failed:
+        problem = schemas.violation(capability.input_schema, value)
+        line = f"input {problem}"
+        stdin = b""
+        if problem is None:
+            try:
+                stdin = schemas.compact(value).encode("utf-8")
+            except (ValueError, TypeError, RecursionError) as error:
+                problem = line = f"the input is not JSON: {error}"
+        if len(stdin) > self.limits.stdin_bytes:
+            problem = line = f"the input has {len(stdin)} bytes, more than the limit of {self.limits.stdin_bytes}"
+        return stdin if problem is None else Failed(capability.id, capability.version, value, "input", line)
+
+    def _committed(self, run: Run) -> Ran | Failed:
+        outcome = run.outcome()
+        if isinstance(outcome, Ran):
+            try:
+                commit(self._roots, run.files.changes())
+            except OSError as error:
+                return _failed(outcome, "effects", f"what it wrote could not be kept: {error.strerror or error}")
+        return outcome
+
+    def nested(self, outer: Context, budget: Budget, capability: str, value: Any) -> Any:
+        """The output of a capability that another one calls.
+
+        It runs at its own grant narrowed by the caller's and within what the caller has left; what it writes goes into
+        the caller's overlay, if it ends well. A replay runs the version that was called then.
+
+        Raises:
+            EffectError: it does not exist, does not accept the input, or failed.
+        """
+        loaded = self._called(outer.record, capability)
+        stdin = self._checked_input(loaded.capability, value)
+        if isinstance(stdin, Failed):
+            raise EffectError("input", stdin.error)
+        left = {"fuel": max(1, budget.fuel_left()), "seconds": max(0.001, budget.seconds_left())}
+        grant = Grant((loaded.capability.permissions, *outer.grant.layers))
+        run = Run(self, loaded, value, stdin, grant, outer.record, self.limits.model_copy(update=left), None, outer)
+        outcome = run.outcome()
+        budget.burn(outcome.fuel)
+        if isinstance(outcome, Failed):
+            raise EffectError(outcome.code or outcome.kind, outcome.error)
+        for change in run.files.changes():
+            adopt(outer.files, change)
+        return outcome.output
+
+    def _called(self, record: Record, capability: str) -> Loaded:
+        assert self._resolve is not None
+
+        def which() -> str:
+            try:
+                found = self._resolve(capability, None).capability  # type: ignore[misc]  # asserted above
+            except MetierError as error:
+                return schemas.compact({"error": str(error)})
+            return schemas.compact({"version": found.version, "sha256": found.sha256})
+
+        told = json.loads(record.observe(schemas.compact(["call", capability]), which))
+        if "error" in told:
+            raise EffectError("not_found", told["error"])
+        loaded = self._resolve(capability, told["version"])
+        if loaded.capability.sha256 != told["sha256"]:
+            raise EffectError("not_found", f"{capability}@{told['version']} is not what was called")
+        return loaded
+
+
+class Run:
+    """One run of a version, on its own or nested in another one (`outer`)."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        loaded: Loaded,
+        value: Any,
+        stdin: bytes,
+        grant: Grant,
+        record: Record,
+        limits: Limits,
+        fixtures: Mapping[str, bytes] | None,
+        outer: Context | None = None,
+    ) -> None:
+        self._runner = runner
+        self._loaded = loaded
+        self._value = value
+        self._stdin = stdin
+        self._grant = grant
+        self._record = record
+        self._limits = limits
+        host: Backing = HostFiles(runner._roots, limits.effect_bytes)
+        backing: Backing = OuterFiles(outer.files) if outer else RecordedFiles(host, record)
+        self.files = FileSystem(backing, grant, limits, fixtures)
+        call = runner.nested if runner._resolve is not None else None
+        depth = outer.depth + 1 if outer else 0
+        self._context = Context(self.files, grant, limits, record, call, depth)
+
+    def outcome(self) -> Ran | Failed:
+        """Executes it, and judges the execution by the contract."""
+        door = Door(INSIDE, OUTSIDE, self._context)
+        execution = self._runner.box.execute(self._loaded.program, self._process(), door)
+        outcome = judge(self._loaded.capability, self._value, execution)
+        return dataclasses.replace(
+            outcome, effects=tuple(self._record.effects), blobs=self._record.blobs, grant=self._grant.layers
+        )
+
+    def _process(self) -> Process:
+        capability, grant = self._loaded.capability, self._grant
+        start_ns = FIXED_TIME_NS
+        seed = hashlib.sha256(self._stdin + (capability.sha256 or capability.id).encode()).digest()
+        if grant.clock == "recorded":
+            start_ns = int(self._record.observe('["clock"]', lambda: str(time.time_ns())))
+        if grant.random == "recorded":
+            seed = bytes.fromhex(self._record.observe('["random"]', lambda: secrets.token_hex(32)))
+        return Process(
+            self.files,
+            self._limits,
+            Clock(start_ns),
+            RandomStream(seed),
+            stdin=self._stdin,
+            arguments=(capability.id,),
+            environ=grant.environ,
+        )
+
+
+def judge(capability: Capability, value: Any, execution: Execution) -> Ran | Failed:
+    """What an execution means under the contract."""
+    stderr = execution.stderr.decode("utf-8", "replace")
+
+    def failed(kind: FailureKind, error: str, code: str = "") -> Failed:
+        return Failed(
+            capability.id,
+            capability.version,
+            value,
+            kind,
+            error,
+            code,
+            stderr,
+            execution.fuel,
+            execution.seconds,
+        )
+
+    if execution.stopped is not None:
+        return failed(*execution.stopped)
+    if execution.status != 0:
+        message, code = _own_error(stderr)
+        kind: FailureKind = "memory" if code == "MemoryError" else "program"
+        return failed(kind, message or f"the program ended with status {execution.status} and said nothing", code)
+    try:
+        output = schemas.parse(execution.stdout, what="the output")
+    except schemas.InvalidJson as error:
+        return failed("contract", str(error))
+    if isinstance(output, dict) and "error" in output and "error" not in capability.output_schema.get("properties", {}):
+        return failed("contract", "the output is an error object, but the program ended with status 0")
+    problem = schemas.violation(capability.output_schema, output)
+    if problem is not None:
+        return failed("contract", f"output {problem}")
+    return Ran(
+        capability.id,
+        capability.version,
+        value,
+        output,
+        execution.stdout.decode("utf-8"),
+        stderr,
+        execution.fuel,
+        execution.seconds,
+    )
+
+
+def _own_error(stderr: str) -> tuple[str, str]:
+    """The message and the kind of the JSON object that a failing program leaves as its last line."""
+    last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "")
+    try:
+        said = schemas.parse(last, what="stderr")
+    except schemas.InvalidJson:
+        return " ".join(last.split())[:500], ""
+    if isinstance(said, dict) and isinstance(said.get("error"), str):
+        kind = said.get("kind")
+        return " ".join(said["error"].split())[:2000], kind if isinstance(kind, str) else ""
+    return " ".join(last.split())[:500], ""
+
+
+def _failed(ran: Ran, kind: FailureKind, error: str) -> Failed:
+    shared = {f.name: getattr(ran, f.name) for f in dataclasses.fields(Failed) if hasattr(ran, f.name)}
+    return Failed(**(shared | {"kind": kind, "error": error}))
+
+
+def _fixture_files(fixtures: Mapping[str, Any] | None) -> dict[str, bytes]:
+    def content(value: Any) -> bytes:
+        return (value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)).encode("utf-8")
+
+    return {"/" + path.lstrip("/"): content(value) for path, value in (fixtures or {}).items()}

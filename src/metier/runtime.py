@@ -1,0 +1,691 @@
+"""Metier in one file, top-down: recall → retrieve → decide → run | mutate → answer → remember.
+
+A task that was solved before is answered from memory, without a model. Otherwise the nearest capabilities are
+retrieved, and a model with exactly two tools runs one of them or has a new one written, until it can answer. What one
+run explains is remembered, so that tomorrow the same task takes the first way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import json
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from metier import events
+from metier.approval import Always, Approver, NoApprover
+from metier.capability import Capability, Example
+from metier.config import Settings, load_settings, root_paths
+from metier.errors import (
+    ApprovalPending,
+    InvalidModule,
+    LibraryError,
+    MetierError,
+    ModelError,
+    RunFailed,
+    SetupMissing,
+    UsageError,
+)
+from metier.journal import Journal, new_run_id
+from metier.library import Library
+from metier.memory import Remembered, TaskMemory, answer_from, ground
+from metier.model import ChatModel, Conversation, Tool, ToolCall, chat_model, provider_embed, resolve_models
+from metier.outcomes import Failed, Mutated, NotMutated, Ran, Waits
+from metier.permissions import Permissions
+from metier.prompts import clipped, fence, plain, render
+from metier.replay import Comparison, replay
+from metier.runner import Loaded, Runner
+from metier.sandbox.box import Box
+
+if TYPE_CHECKING:
+    from metier.mutation import Mutator, PendingDrafts
+    from metier.retrieval.index import CapabilityIndex
+
+MAX_TASK_CHARACTERS = 100_000
+MAX_MUTATIONS = 3
+"""New capabilities that one task may bring about."""
+MAX_EMPTY_REPLIES = 2
+START_SECONDS = 60.0
+"""What a worker process may take until its first result, on top of the run."""
+PORTABLE = "pulley64"
+"""wasmtime's portable interpreter: the same module on an independent back end."""
+MAX_LOADED = 256
+"""Programs kept ready in memory."""
+
+NO_MODEL = """\
+memory has no answer to this task, and no model is set.
+{nearest}Three ways on:
+  set a key         OPENAI_API_KEY, ANTHROPIC_API_KEY, AZURE_OPENAI_… or FOUNDRY_… ; [model] in metier.toml names one
+  run one yourself  metier call {id} '{{...}}'   (metier show {id} says what it takes)
+  connect an agent  metier mcp   (it brings the model, this library the skills)"""
+
+TOOLS = (
+    Tool(
+        "run_capability",
+        "Run a stored capability on an input and get its output.",
+        {
+            "type": "object",
+            "properties": {
+                "capability_id": {"type": "string", "description": "id of a listed or newly created capability"},
+                "input": {
+                    "type": "object",
+                    "description": "matches the capability's input schema",
+                    "additionalProperties": True,
+                },
+            },
+            "required": ["capability_id", "input"],
+            "additionalProperties": False,
+        },
+    ),
+    Tool(
+        "mutate_capability",
+        "Have a new capability written, checked and stored. It can be run in the next step.",
+        {
+            "type": "object",
+            "properties": {
+                "task_description": {
+                    "type": "string",
+                    "description": "what it must do, in general terms: the inputs, the output, where the data is",
+                },
+                "parent_capability_id": {
+                    "type": "string",
+                    "description": "the listed capability to start from; leave it out to start from nothing",
+                },
+            },
+            "required": ["task_description"],
+            "additionalProperties": False,
+        },
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of a task. `text` is for the user; the rest says how it came about."""
+
+    text: str
+    run_id: str
+    route: str
+    """"recall" or "model"."""
+    candidates: tuple[tuple[str, float], ...] = ()
+    """What retrieval put before the model: (id, score), best first."""
+    used: tuple[Ran, ...] = ()
+    created: tuple[str, ...] = ()
+    """Ids of capabilities that were written for this task."""
+    waiting: tuple[str, ...] = ()
+    """Ids of drafts that were written for this task and wait for approval."""
+    model_calls: int = 0
+    tokens: int = 0
+
+
+Emit = Callable[[events.Event], None]
+Result = TypeVar("Result")
+
+
+class Runtime:
+    """An agent over one library. Open it with `Runtime.open`; it may be used as a context manager."""
+
+    def __init__(
+        self,
+        library: Library,
+        settings: Settings,
+        *,
+        model: ChatModel | None,
+        mutation_model: ChatModel | None,
+        embedding: str,
+        box: Box,
+        approver: Approver,
+    ) -> None:
+        self.library = library
+        self.settings = settings
+        self.model = model
+        self._mutation_model = mutation_model or model
+        self._embedding = embedding
+        self._approver = approver
+        self._roots = root_paths(library.path, settings)
+        state = _state_folder(library)
+        self.runner = Runner(
+            box,
+            roots=self._roots,
+            policy=settings.policy,
+            limits=settings.limits,
+            locks=state,
+            resolve=lambda id, version: self._load(library.get(id, version)),
+        )
+        self.memory = TaskMemory(state)
+        self.journal = Journal(state, keep_runs=settings.journal.runs)
+        self._state = state
+        self._index: CapabilityIndex | None = None
+        self._portable: Runner | None = None
+        self._loaded: dict[tuple[str, int, str], Loaded] = {}
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(
+        cls,
+        library: str | os.PathLike[str] = "capabilities",
+        *,
+        model: str | ChatModel | None = None,
+        approver: Approver | None = None,
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """The runtime over the library at a path, with the operator's settings and the models of the environment.
+
+        `model` is a name such as "openai:gpt-5", or anything that answers a conversation; it goes before metier.toml
+        and the environment. `announce` is told, in a line, what will take long.
+
+        Raises:
+            UsageError: the path is no library, or its settings are wrong.
+        """
+        opened = Library.open(Path(library))
+        settings = load_settings(opened.path)
+        named = model if isinstance(model, str) else None
+        names = resolve_models(settings.model, named, os.environ)
+        given = model if model is not None and not isinstance(model, str) else None
+        return cls(
+            opened,
+            settings,
+            model=given or (chat_model(names.chat, settings.model) if names.chat else None),
+            mutation_model=chat_model(names.mutation, settings.model) if names.mutation and given is None else None,
+            embedding=names.embedding,
+            box=Box(announce=announce),
+            approver=approver or NoApprover(),
+        )
+
+    # Solving a task
+
+    async def run(self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False) -> Answer:
+        """Solves a task.
+
+        `emit` hears each event as it happens. `allow_writes` lets memory repeat a task that changes data.
+
+        Raises:
+            UsageError: the task is empty or too long.
+            ApprovalPending: memory knows how, but it changes data and nobody allowed that.
+            RunFailed: what memory says does not work any more, and there is no model to ask.
+            SetupMissing: memory has no answer and there is no model.
+            ModelError: the model's endpoint fails, or it does not come to an answer.
+        """
+        run_id = new_run_id()
+        _check_task(task)
+        emit(events.TaskStarted(run_id, task))
+        try:
+            answer = await self._recall(task, run_id, emit, allow_writes) or await self._solve(task, run_id, emit)
+        except (MetierError, asyncio.CancelledError) as error:
+            self.journal.task(run_id, task, error=str(error) or "cancelled")
+            raise
+        self.journal.task(
+            run_id,
+            task,
+            route=answer.route,
+            answer=answer.text,
+            created=answer.created,
+            model_calls=answer.model_calls,
+            tokens=answer.tokens,
+        )
+        emit(_answered(answer))
+        return answer
+
+    async def _recall(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer | None:
+        """The answer from memory, or None where it has none: the same version, the same arguments, no model."""
+        remembered = self.memory.recall(task, {c.id: c for c in self.library.live()})
+        if remembered is None:
+            return None
+        capability = self.library.get(remembered.capability, remembered.version)
+        if capability.effects == "write" and not (allow_writes or self.settings.agent.recall_writes):
+            if self.model is not None:
+                return None
+            raise ApprovalPending(
+                f"memory knows how: {capability.id} {json.dumps(remembered.input, ensure_ascii=False)}. It changes "
+                "data; repeat with --allow-writes to have it done"
+            )
+        emit(events.Recalled(capability.id, capability.version, remembered.input))
+        outcome = await self._run_off_loop(capability, remembered.input, run_id, emit)
+        if isinstance(outcome, Failed):
+            if self.model is None:
+                raise RunFailed(outcome)
+            return None
+        return Answer(_worded(remembered, outcome), run_id, "recall", used=(outcome,))
+
+    async def _solve(self, task: str, run_id: str, emit: Emit) -> Answer:
+        """The model's way: show it the nearest capabilities, carry out what it calls for, until it answers."""
+        candidates = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
+        emit(events.Nearest(tuple((c.id, round(score, 4)) for c, score in candidates)))
+        if self.model is None:
+            raise SetupMissing(_no_model(candidates))
+        attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit)
+        text = await attempt.work()
+        self._remember(task, text, attempt.ran)
+        return Answer(
+            text,
+            run_id,
+            "model",
+            candidates=tuple((c.id, score) for c, score in candidates),
+            used=tuple(attempt.ran),
+            created=tuple(attempt.created),
+            waiting=tuple(attempt.waiting),
+            model_calls=attempt.model_calls,
+            tokens=attempt.tokens,
+        )
+
+    def _remember(self, task: str, text: str, ran: list[Ran]) -> None:
+        """Keeps a task that one run explains. Earlier runs may be left out only if they changed nothing."""
+        index = ground(text, [r.output for r in ran], task, inputs=[r.input for r in ran])
+        if index is None:
+            return
+        run = ran[index]
+        effects = {r.run_id: self.library.get(r.capability, r.version).effects for r in ran}
+        if any(effects[r.run_id] == "write" for r in ran if r is not run):
+            return
+        self.memory.remember(
+            task, run.capability, run.version, run.input, run.output_text, text, effects[run.run_id], output=run.output
+        )
+
+    # One capability, without a model
+
+    def call(self, capability: str, input: Any, *, version: int | None = None) -> Any:
+        """The output of one capability for one input, as JSON values.
+
+        Raises:
+            LibraryError: there is no such capability or version, or it is retired or quarantined.
+            RunFailed: the input is wrong, or the program failed; `.outcome` says how.
+        """
+        found = self.library.get(capability, version)
+        if version is None and not found.live:
+            raise LibraryError(f"{found.name} is {found.status}; name a version to run it all the same")
+        outcome = self.execute(found, input)
+        if isinstance(outcome, Failed):
+            raise RunFailed(outcome)
+        return outcome.output
+
+    def execute(
+        self, capability: Capability, input: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
+    ) -> Ran | Failed:
+        """Runs one version on live data and keeps the run in the journal. `grant` narrows what it may do."""
+        try:
+            outcome = self.runner.run(self._load(capability), input, grant=grant)
+        except InvalidModule as error:
+            outcome = Failed(capability.id, capability.version, input, "module", str(error))
+        outcome = dataclasses.replace(outcome, run_id=new_run_id())
+        self.journal.run(outcome, capability, task_run_id=task_run_id)
+        return outcome
+
+    def check_examples(self, capability: Capability, *, portable: bool = False) -> list[str | None]:
+        """For each frozen example of a version how it does not hold, or None; on copies of the data.
+
+        With `portable` it runs on the portable interpreter as well, and must give the same bytes and the same fuel.
+        """
+        from metier.mutation.gates import mismatch
+
+        loaded = self._load(capability)
+        problems = []
+        for example in capability.examples:
+            outcome = self.runner.rehearse(loaded, example.input, fixtures=example.fixtures)
+            problem = mismatch(example, outcome)
+            if problem is None and portable:
+                problem = _differs(outcome, self._on_pulley(capability, example))
+            problems.append(problem)
+        return problems
+
+    def _on_pulley(self, capability: Capability, example: Example) -> Ran | Failed:
+        if self._portable is None:
+            self._portable = self.runner.on(Box(target=PORTABLE))
+        wasm = self.library.load(capability.id, capability.version).wasm
+        return self._portable.rehearse(self._portable.load(capability, wasm), example.input, fixtures=example.fixtures)
+
+    def replay(self, run_id: str) -> Comparison:
+        """Executes a recorded run once more, offline, and compares it with what it was.
+
+        Raises:
+            UsageError: the journal has no such run.
+        """
+        recorded = self.journal.recorded(run_id)
+        if recorded is None:
+            raise UsageError(f"the journal has no run {run_id!r}; `metier runs` lists them")
+        return replay(self.runner, lambda id, version: self._load(self.library.get(id, version)), recorded)
+
+    def _load(self, capability: Capability) -> Loaded:
+        key = (capability.id, capability.version, capability.sha256 or "")
+        with self._lock:
+            loaded = self._loaded.get(key) if capability.sha256 else None
+            if loaded is None or loaded.capability != capability:
+                artifact = self.library.load(capability.id, capability.version)
+                loaded = self.runner.load(artifact.capability, artifact.wasm)
+                if len(self._loaded) >= MAX_LOADED:
+                    del self._loaded[next(iter(self._loaded))]
+                self._loaded[key] = loaded
+            return loaded
+
+    async def _run_off_loop(self, capability: Capability, input: Any, run_id: str, emit: Emit) -> Ran | Failed:
+        emit(events.RunStarted(capability.id, capability.version, input))
+        outcome = await asyncio.to_thread(self.execute, capability, input, task_run_id=run_id)
+        said = outcome.output_text if isinstance(outcome, Ran) else outcome.error
+        ok = isinstance(outcome, Ran)
+        emit(events.RunEnded(capability.id, capability.version, ok, clipped(said, 300), outcome.seconds))
+        return outcome
+
+    # Retrieval
+
+    def nearest(self, task: str, k: int = 4) -> list[tuple[Capability, float]]:
+        """The k live capabilities nearest to a task, best first, each with its score."""
+        live = {c.id: c for c in self.library.live()}
+        with self._lock:
+            index = self._open_index()
+            index.refresh(live.values())
+            return [(live[id], score) for id, score in index.nearest(task, k)]
+
+    def _open_index(self) -> CapabilityIndex:
+        if self._index is None:
+            from metier.retrieval.embedders import ProviderEmbedder, WordLlamaEmbedder
+            from metier.retrieval.index import CapabilityIndex
+
+            name = self._embedding
+            embedder = (
+                WordLlamaEmbedder()
+                if name == "wordllama"
+                else ProviderEmbedder(name, lambda texts: provider_embed(name, texts, self.settings.model))
+            )
+            self._index = CapabilityIndex(self._state, embedder)
+        return self._index
+
+    # Mutation
+
+    def mutator(self) -> Mutator:
+        """Makes new capabilities for this library."""
+        from metier.mutation import Mutator
+
+        mode = self.settings.approval.mode
+        approver = self._approver if mode == "ask" else Always(approved=mode == "auto")
+
+        return Mutator(
+            self.library,
+            self.runner,
+            roots=self._roots,
+            policy=self.settings.policy,
+            approver=approver,
+            pending=self.pending(),
+            rounds=self.settings.agent.mutation_rounds,
+        )
+
+    def pending(self) -> PendingDrafts:
+        """The drafts that wait for a person."""
+        from metier.mutation import PendingDrafts
+
+        return PendingDrafts(self._state)
+
+    async def mutate(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutated | Waits | NotMutated, int, int]:
+        """Has a capability written for a task; the outcome, with model calls and tokens spent."""
+        author = self._mutation_model
+        if author is None:
+            raise SetupMissing("there is no model to write capabilities; set a key, or [model] in metier.toml")
+        emit(events.MutationStarted(task, parent))
+        artifact = await asyncio.to_thread(self.library.load, parent) if parent else None
+        return await self.mutator().mutate(author, task, artifact, emit)
+
+    # The same for those who do not write async code
+
+    def run_sync(self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False) -> Answer:
+        """`run`, from code that is not async; also where an event loop is running already."""
+        return _blocking(self.run(task, emit=emit, allow_writes=allow_writes))
+
+    def mutate_sync(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutated | Waits | NotMutated, int, int]:
+        """`mutate`, from code that is not async."""
+        return _blocking(self.mutate(task, parent, emit))
+
+    async def stream(self, task: str, *, allow_writes: bool = False) -> AsyncGenerator[events.Event]:
+        """`run`, event by event; the last one is `Answered`. What `run` raises, this raises."""
+        queue: asyncio.Queue[events.Event | None] = asyncio.Queue()
+        work = asyncio.create_task(self.run(task, emit=queue.put_nowait, allow_writes=allow_writes))
+        work.add_done_callback(lambda _: queue.put_nowait(None))
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            await work
+        finally:
+            work.cancel()
+
+    def close(self) -> None:
+        """Lets go of the journal and the memory. What was done stays."""
+        self.journal.close()
+        self.memory.close()
+        if self._index is not None:
+            self._index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One task in the model's hands: the conversation, and what was run and created in its course."""
+
+    runtime: Runtime
+    model: ChatModel
+    task: str
+    run_id: str
+    known: list[Capability]
+    """What the model may run: the candidates, and what was created since."""
+    emit: Emit
+    ran: list[Ran] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    model_calls: int = 0
+    tokens: int = 0
+
+    async def work(self) -> str:
+        """Steps until the model answers in words."""
+        conversation = Conversation(render("solve"))
+        conversation.user(render("task", task=self.task, candidates=self.known))
+        empty = 0
+        for _ in range(self.runtime.settings.agent.steps):
+            self.emit(events.ModelAsked("chat", self.model.name))
+            reply = await self.model.ask(conversation, TOOLS)
+            self.model_calls, self.tokens = self.model_calls + 1, self.tokens + reply.tokens
+            self.emit(events.ModelAnswered("chat", reply.tokens))
+            if reply.calls:
+                await self._answer_calls(conversation, reply.calls)
+            elif reply.text.strip():
+                return reply.text.strip()
+            elif (empty := empty + 1) >= MAX_EMPTY_REPLIES:
+                raise ModelError(f"{self.model.name} answers with empty messages; try another model")
+            else:
+                conversation.user("Your message was empty. Call a tool, or answer the task in a sentence.")
+        steps = self.runtime.settings.agent.steps
+        raise ModelError(f"{self.model.name} came to no answer within {steps} steps; [agent] steps in metier.toml")
+
+    async def _answer_calls(self, conversation: Conversation, calls: tuple[ToolCall, ...]) -> None:
+        """Carries out the calls of one step: runs side by side, mutations one after the other; results in order."""
+        runs = {c.id: asyncio.create_task(self._answer(c)) for c in calls if c.name != "mutate_capability"}
+        try:
+            for call in calls:
+                content = await (runs[call.id] if call.id in runs else self._answer(call))
+                conversation.tool_result(call.id, call.name, content)
+        finally:
+            for run in runs.values():
+                run.cancel()
+
+    async def _answer(self, call: ToolCall) -> str:
+        """What the model is told about one call. Whatever is wrong with it, it is told so that it can mend it."""
+        arguments = call.arguments
+        if arguments is None:
+            return self._refuse(call, f"the arguments do not parse: {call.problem}. Send one JSON object.")
+        if call.name == "run_capability":
+            return await self._run_capability(call, arguments)
+        if call.name == "mutate_capability":
+            return await self._mutate_capability(call, arguments)
+        return self._refuse(call, "there are two tools: run_capability and mutate_capability.")
+
+    async def _run_capability(self, call: ToolCall, arguments: dict[str, Any]) -> str:
+        id, value = arguments.get("capability_id"), _decoded(arguments.get("input"))
+        capability = next((c for c in self.known if c.id == id), None)
+        if capability is None:
+            return self._refuse(call, f"there is no capability {id!r} here. There are: {self._ids()}.")
+        if not isinstance(value, dict):
+            return self._refuse(call, "input must be a JSON object.")
+        outcome = await self.runtime._run_off_loop(capability, value, self.run_id, self.emit)
+        if isinstance(outcome, Ran):
+            self.ran.append(outcome)
+            return f"{capability.id} returned:\n{fence(outcome.output_text)}"
+        hint = ""
+        if outcome.kind == "input":
+            hint = f"\nIts input schema:\n{fence(plain(capability.input_schema))}"
+        return f"{capability.id} failed ({outcome.code or outcome.kind}):\n{fence(outcome.error)}{hint}"
+
+    async def _mutate_capability(self, call: ToolCall, arguments: dict[str, Any]) -> str:
+        task, parent = arguments.get("task_description"), arguments.get("parent_capability_id") or None
+        if not isinstance(task, str) or not task.strip():
+            return self._refuse(call, "task_description must say what the new capability does.")
+        if parent is not None and parent not in [c.id for c in self.known]:
+            return self._refuse(
+                call, f"there is no capability {parent!r} here to start from. There are: {self._ids()}."
+            )
+        if len(self.created) >= MAX_MUTATIONS:
+            return self._refuse(call, f"{MAX_MUTATIONS} capabilities were created for this task; finish with them.")
+        wanted = f"{task.strip()}\n\nThe user's task: {self.task}" if task.strip() != self.task else task
+        outcome, asked, tokens = await self.runtime.mutate(wanted, parent, self.emit)
+        self.model_calls, self.tokens = self.model_calls + asked, self.tokens + tokens
+        if isinstance(outcome, Waits):
+            self.waiting.append(outcome.capability)
+            asks = ", ".join(outcome.beyond)
+            return f"`{outcome.capability}` is written, and waits for a person to approve: {asks}. Tell the user so."
+        if isinstance(outcome, NotMutated):
+            findings = "\n".join(outcome.findings)
+            return f"No capability was created: {outcome.reason}. What was wrong last:\n{fence(findings, 3000)}"
+        capability = outcome.capability
+        self.known = [c for c in self.known if c.id != capability.id] + [capability]
+        self.created.append(capability.id)
+        text = f"{capability.summary}\ninput schema: {plain(capability.input_schema)}"
+        return f"Created `{capability.id}`; run it now with run_capability.\n{fence(text)}"
+
+    def _refuse(self, call: ToolCall, reason: str) -> str:
+        self.emit(events.ToolRefused(call.name, reason))
+        return f"Not done: {reason}"
+
+    def _ids(self) -> str:
+        return ", ".join(c.id for c in self.known) or "none yet"
+
+
+def _check_task(task: str) -> None:
+    if not task.strip():
+        raise UsageError("the task is empty; say what to do, as in: metier run \"What's John's salary?\"")
+    if len(task) > MAX_TASK_CHARACTERS:
+        raise UsageError(
+            f"the task has {len(task)} characters, more than {MAX_TASK_CHARACTERS}; put data into a file under a root "
+            "and name it in the task"
+        )
+
+
+def _worded(remembered: Remembered, ran: Ran) -> str:
+    return answer_from(remembered, ran.output_text, ran.output)
+
+
+def _no_model(candidates: list[tuple[Capability, float]]) -> str:
+    lines = [f"  {c.id:32} {score:.2f}  {c.summary}" for c, score in candidates]
+    nearest = "\n".join(["The nearest capabilities:", *lines, ""]) if lines else ""
+    return NO_MODEL.format(nearest=nearest, id=candidates[0][0].id if candidates else "ID")
+
+
+def _answered(answer: Answer) -> events.Answered:
+    return events.Answered(
+        answer=answer.text,
+        run_id=answer.run_id,
+        route="recall" if answer.route == "recall" else "model",
+        candidates=tuple({"id": id, "score": round(score, 4)} for id, score in answer.candidates),
+        used=tuple(
+            {"id": r.capability, "version": r.version, "input": r.input, "output": r.output} for r in answer.used
+        ),
+        created=answer.created,
+        waiting=answer.waiting,
+        model_calls=answer.model_calls,
+        tokens=answer.tokens,
+    )
+
+
+def _decoded(value: Any) -> Any:
+    """Some models send the object as JSON text."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _state_folder(library: Library) -> Path | None:
+    """Where what is derived and local goes; None where the library cannot be written."""
+    try:
+        return library.make_state()
+    except (MetierError, OSError):
+        return None
+
+
+def _differs(native: Ran | Failed, portable: Ran | Failed) -> str | None:
+    """How two runs of the same example differ that must not."""
+    for what in ("output_text", "error", "fuel"):
+        here, there = getattr(native, what, None), getattr(portable, what, None)
+        if here != there:
+            return f"the portable interpreter disagrees: {what} is {there!r}, not {here!r}"
+    return None
+
+
+def map_inputs(
+    library: Path, capability: str, version: int | None, inputs: Iterable[Any], workers: int
+) -> Iterator[dict[str, Any]]:
+    """One capability over many inputs in `workers` processes: `{"output"}` or `{"error", "kind"}` for each, in order.
+
+    A worker that dies takes one input with it. Nothing runs before the first result is asked for.
+    """
+    from metier.sandbox.workers import Lost, Pool
+
+    seconds = load_settings(library).limits.seconds
+    Library.open(library).get(capability, version)
+    pool: Pool[Any, dict[str, Any]] = Pool(
+        functools.partial(_mapper, library, capability, version), workers, seconds=2 * seconds + START_SECONDS
+    )
+    for result in pool.map(inputs):
+        yield {"error": result.reason, "kind": "lost"} if isinstance(result, Lost) else result
+
+
+def _mapper(library: Path, capability: str, version: int | None) -> Callable[[Any], dict[str, Any]]:
+    """What a worker does with an input."""
+    runtime = Runtime.open(library)
+    found = runtime.library.get(capability, version)
+
+    def run(input: Any) -> dict[str, Any]:
+        outcome = runtime.execute(found, input)
+        if isinstance(outcome, Ran):
+            return {"output": outcome.output}
+        return {"error": outcome.error, "kind": outcome.code or outcome.kind}
+
+    return run
+
+
+def _blocking(work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(work))
+        except BaseException as error:  # carried over to the thread that waits
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="metier-run-sync")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

@@ -1,0 +1,227 @@
+"""The operator's folders on this machine: read while a run goes on, changed only by `commit` after it.
+
+Everything is opened beneath a directory descriptor, segment by segment, never through a symbolic link; special and
+hard-linked files are neither served nor replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat as stat_module
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Kind = Literal["file", "directory"]
+Problem = Literal[
+    "not_found",
+    "denied",
+    "exists",
+    "is_directory",
+    "not_directory",
+    "not_empty",
+    "invalid",
+    "no_space",
+    "cross_root",
+    "loop",
+    "outside",
+    "name_too_long",
+    "too_many",
+]
+
+
+class FileError(Exception):
+    """A file operation that failed as it would on any system; `problem` is its errno in words."""
+
+    def __init__(self, problem: Problem, path: str) -> None:
+        super().__init__(f"{path}: {problem.replace('_', ' ')}")
+        self.problem = problem
+
+
+class Unkeepable(FileError, OSError):
+    """What a run leaves behind that a commit cannot make real. An OSError too, as all that `commit` raises."""
+
+    def __init__(self, why: str) -> None:
+        Exception.__init__(self, why)
+        self.problem = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    kind: Kind
+    size: int
+    """Bytes; 0 for a directory."""
+
+
+class Backing(Protocol):
+    """Where the files of the roots come from. Paths are relative to the root, "" is the root itself."""
+
+    def stat(self, root: str, path: str) -> Stat | None: ...
+    def read(self, root: str, path: str) -> bytes: ...
+    def names(self, root: str, path: str) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a run: a file's new content, or None where the file was removed; a directory that was made, or
+    with `removed` one that is gone."""
+
+    root: str
+    path: str
+    content: bytes | None
+    directory: bool = False
+    removed: bool = False
+
+
+class HostFiles:
+    """The operator's folders, read only."""
+
+    def __init__(self, roots: Mapping[str, Path], max_bytes: int) -> None:
+        self._roots = roots
+        self._max_bytes = max_bytes
+
+    def stat(self, root: str, path: str) -> Stat | None:
+        with contextlib.suppress(OSError), self._opened(root, path) as (_, found):
+            return Stat("directory", 0) if stat_module.S_ISDIR(found.st_mode) else Stat("file", found.st_size)
+        return None
+
+    def read(self, root: str, path: str) -> bytes:
+        try:
+            with self._opened(root, path) as (descriptor, found):
+                if stat_module.S_ISDIR(found.st_mode):
+                    raise FileError("is_directory", path)
+                with os.fdopen(os.dup(descriptor), "rb") as file:
+                    data = file.read(self._max_bytes + 1) if found.st_size <= self._max_bytes else None
+        except OSError:
+            raise FileError("not_found", path) from None
+        if data is None or len(data) > self._max_bytes:
+            raise FileError("no_space", path)
+        return data
+
+    def names(self, root: str, path: str) -> list[str]:
+        """The names in a directory, sorted; those that are not UTF-8 cannot be said to a program and are left out."""
+        try:
+            with self._opened(root, path) as (descriptor, _):
+                names = os.listdir(descriptor)  # noqa: PTH208  # a descriptor, not a path
+        except OSError:
+            raise FileError("not_found", path) from None
+        return sorted(name for name in names if name.isascii() or _is_utf8(name))
+
+    @contextlib.contextmanager
+    def _opened(self, root: str, path: str) -> Iterator[tuple[int, os.stat_result]]:
+        """A descriptor of a regular file or a directory beneath the root.
+
+        Raises:
+            OSError: it is not there, or it is something that is not served.
+        """
+        if root not in self._roots:
+            raise FileNotFoundError(root)
+        with descend(self._roots[root], path) as (folder, name):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(name or ".", flags, dir_fd=folder)
+            try:
+                found = os.fstat(descriptor)
+                if not stat_module.S_ISDIR(found.st_mode) and not _is_plain(found):
+                    raise OSError("neither a plain file nor a directory")
+                yield descriptor, found
+            finally:
+                os.close(descriptor)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_plain(found: os.stat_result) -> bool:
+    return stat_module.S_ISREG(found.st_mode) and found.st_nlink == 1
+
+
+@contextlib.contextmanager
+def descend(root: Path, path: str) -> Iterator[tuple[int, str]]:
+    """A descriptor of the folder that holds `path`, and the last segment; no symbolic link is followed on the way."""
+    *folders, name = path.split("/")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(root, flags)
+    try:
+        for folder in folders:
+            inner = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor, name
+    finally:
+        os.close(descriptor)
+
+
+def commit(
+    roots: Mapping[str, Path], changes: list[Change], *, checkpoint: Callable[[str], None] | None = None
+) -> None:
+    """Makes the changes of a run real: everything is staged and synced beside its target first, then renamed.
+
+    A directory that was removed stays where it still holds something that the run could not see.
+
+    Raises:
+        OSError: a target cannot be written; nothing was renamed then.
+    """
+    staged: list[tuple[Path, str, str]] = []
+    try:
+        for change in changes:
+            if change.content is not None or (change.directory and not change.removed):
+                _prepare(roots[change.root], change, staged)
+        for root, path, temporary in staged:
+            with descend(root, path) as (folder, name):
+                os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            if checkpoint is not None:
+                checkpoint(path)
+        staged.clear()
+        for change in changes:
+            if change.content is None and (change.removed or not change.directory):
+                _remove(roots[change.root], change)
+    finally:
+        for root, path, temporary in staged:
+            with contextlib.suppress(OSError), descend(root, path) as (folder, _):
+                os.unlink(temporary, dir_fd=folder)
+
+
+def _prepare(root: Path, change: Change, staged: list[tuple[Path, str, str]]) -> None:
+    with descend(root, change.path) as (folder, name):
+        if change.content is None:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)  # relative to the descriptor, so no link is followed
+        else:
+            temporary = f".{name}.metier-{os.getpid()}"
+            staged.append((root, change.path, temporary))
+            _stage(folder, name, temporary, change.content)
+
+
+def _stage(folder: int, name: str, temporary: str, content: bytes) -> None:
+    mode = 0o644
+    with contextlib.suppress(FileNotFoundError):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not _is_plain(found):
+            raise OSError(errno.EEXIST, f"{name} is in the way, and it is no plain file")
+        mode = stat_module.S_IMODE(found.st_mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode, dir_fd=folder)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _remove(root: Path, change: Change) -> None:
+    with contextlib.suppress(FileNotFoundError), descend(root, change.path) as (folder, name):
+        if not change.directory:
+            os.unlink(name, dir_fd=folder)
+            return
+        try:
+            os.rmdir(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise

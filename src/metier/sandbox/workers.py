@@ -1,0 +1,149 @@
+"""Work spread over processes, so that one that crashes, hangs or is killed takes only its own item with it."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+BATCH = 16
+"""Items that a worker has at hand, so that it does not wait for the next one."""
+AHEAD = 64
+"""Results, in multiples of workers, that may wait for an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An item whose worker did not come to an end with it."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    at_hand: deque[tuple[int, Any]] = field(default_factory=deque)
+    """What it was given and has not answered, oldest first: the first is what it works on."""
+    since: float = 0.0
+
+
+class Pool(Generic[Item, Result]):
+    """`count` processes, each with a function of its own that `make` returns there. `make` must be picklable.
+
+    An item may take `seconds`; a worker that takes longer is killed.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[Item], Result]], count: int, *, seconds: float) -> None:
+        self._make = make
+        self._count = count
+        self._seconds = seconds
+        self._spawn = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+
+    def map(self, items: Iterable[Item]) -> Iterator[Result | Lost]:
+        """The result for each item, in the order of the items. Reads ahead no further than it has to."""
+        source = iter(enumerate(items))
+        done: dict[int, Result | Lost] = {}
+        following, exhausted = 0, False
+        self._workers = [self._start() for _ in range(self._count)]
+        try:
+            while True:
+                room = AHEAD * self._count - len(done)
+                exhausted = exhausted or not self._hand_out(source, room)
+                self._collect(done)
+                while following in done:
+                    yield done.pop(following)
+                    following += 1
+                if exhausted and not done and not any(worker.at_hand for worker in self._workers):
+                    return
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the workers, also in the middle of something."""
+        for worker in self._workers:
+            worker.pipe.close()
+            worker.process.kill()
+            worker.process.join()
+        self._workers = []
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._spawn.Pipe()
+        process = self._spawn.Process(target=_work, args=(self._make, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _hand_out(self, source: Iterator[tuple[int, Item]], room: int) -> bool:
+        """Fills the workers up; whether there may be more items."""
+        for worker in self._workers:
+            while len(worker.at_hand) < BATCH and room > 0:
+                entry = next(source, None)
+                if entry is None:
+                    return False
+                self._give(worker, entry)
+                room -= 1
+        return True
+
+    def _give(self, worker: _Worker, entry: tuple[int, Any]) -> None:
+        if not worker.at_hand:
+            worker.since = time.monotonic()
+        worker.at_hand.append(entry)
+        with contextlib.suppress(OSError):  # a worker that died is noticed when its answers are collected
+            worker.pipe.send(entry[1])
+
+    def _collect(self, done: dict[int, Result | Lost]) -> None:
+        """Takes what is answered, waiting a little where nothing is; replaces workers that died or hang."""
+        busy = [worker for worker in self._workers if worker.at_hand]
+        ready = connection.wait([worker.pipe for worker in busy], timeout=0.05) if busy else []
+        for worker in busy:
+            if worker.pipe in ready:
+                try:
+                    while worker.at_hand and worker.pipe.poll():
+                        done[worker.at_hand[0][0]] = worker.pipe.recv()
+                        worker.at_hand.popleft()
+                        worker.since = time.monotonic()
+                except (EOFError, OSError):
+                    worker.process.join()
+                    self._replace(worker, done, f"its process ended ({_how(worker.process.exitcode)})")
+            elif time.monotonic() - worker.since > self._seconds:
+                self._replace(worker, done, f"it took longer than {self._seconds:g} s")
+
+    def _replace(self, worker: _Worker, done: dict[int, Result | Lost], reason: str) -> None:
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
+        (lost, _), *waiting = worker.at_hand
+        done[lost] = Lost(reason)
+        fresh = self._start()
+        for entry in waiting:
+            self._give(fresh, entry)
+        self._workers[self._workers.index(worker)] = fresh
+
+
+def _work(make: Callable[[], Callable[[Any], Any]], pipe: Connection) -> None:
+    """The life of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
+    with contextlib.suppress(EOFError, OSError):
+        function = make()
+        while True:
+            pipe.send(function(pipe.recv()))
+    os._exit(0)
+
+
+def _how(status: int | None) -> str:
+    if status is not None and status < 0:
+        return signal.Signals(-status).name
+    return f"status {status}"

@@ -1,0 +1,179 @@
+"""The virtual filesystem: what a grant names is there, nothing else is, and only a commit changes the host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from metier.permissions import Access, Grant, Permissions
+from metier.sandbox.files import FileError, FileSystem, HostFiles, commit
+from metier.sandbox.limits import Limits
+
+
+@pytest.fixture
+def hr(tmp_path: Path) -> Path:
+    root = tmp_path / "hr"
+    (root / "reviews").mkdir(parents=True)
+    (root / "employees.json").write_text("[1]", encoding="utf-8")
+    (root / "secret.txt").write_text("secret", encoding="utf-8")
+    (root / "reviews" / "2025.json").write_text("[]", encoding="utf-8")
+    return root
+
+
+def grant(*paths: str, access: Access = "read") -> Grant:
+    return Grant((Permissions.model_validate({"files": [{"root": "hr", "path": p, "access": access} for p in paths]}),))
+
+
+def system(root: Path, allowed: Grant, limits: Limits | None = None) -> FileSystem:
+    return FileSystem(HostFiles({"hr": root}, 1000), allowed, limits or Limits())
+
+
+def problem_of(call: object, *arguments: object) -> str:
+    with pytest.raises(FileError) as caught:
+        call(*arguments)  # type: ignore[operator]
+    return caught.value.problem
+
+
+def test_granted_files_are_read(hr: Path) -> None:
+    assert system(hr, grant("employees.json")).open("/hr/employees.json").data == b"[1]"
+
+
+def test_what_is_not_granted_does_not_exist(hr: Path) -> None:
+    files = system(hr, grant("*.json"))
+    assert problem_of(files.open, "/hr/secret.txt") == "not_found"
+    assert files.names("/hr") == ["employees.json"]
+    assert files.names("/") == ["hr"]
+    assert problem_of(files.stat, "/etc") == "not_found"
+
+
+def test_listings_are_sorted_and_show_folders_that_may_hold_something(hr: Path) -> None:
+    assert system(hr, grant("**")).names("/hr") == ["employees.json", "reviews", "secret.txt"]
+    assert system(hr, grant("reviews/*.json")).names("/hr") == ["reviews"]
+
+
+def test_every_layer_of_a_grant_must_allow(hr: Path) -> None:
+    files = system(hr, grant("**").narrowed(grant("employees.json").layers[0]))
+    assert files.names("/hr") == ["employees.json"]
+
+
+@pytest.mark.parametrize("kind", ["symlink", "folder symlink", "hard link", "fifo"])
+def test_links_and_special_files_are_not_served(hr: Path, tmp_path: Path, kind: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x").write_text("outside", encoding="utf-8")
+    name = "x"
+    if kind == "symlink":
+        (hr / "x").symlink_to(outside / "x")
+    elif kind == "folder symlink":
+        (hr / "folder").symlink_to(outside)
+        name = "folder/x"
+    elif kind == "hard link":
+        os.link(outside / "x", hr / "x")
+    else:
+        os.mkfifo(hr / "x")
+    assert problem_of(system(hr, grant("**")).open, f"/hr/{name}") == "not_found"
+
+
+def test_a_run_sees_one_state_of_a_file(hr: Path) -> None:
+    files = system(hr, grant("**"))
+    assert files.open("/hr/employees.json").data == b"[1]"
+    (hr / "employees.json").write_text("[2]", encoding="utf-8")
+    assert files.open("/hr/employees.json").data == b"[1]"
+
+
+def test_writes_stay_in_the_overlay_until_they_are_committed(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.write(files.create("/hr/new.json"), 0, b"{}")
+    node = files.open("/hr/employees.json")
+    files.resize(node, 0)
+    files.write(node, 0, b"[3]")
+    files.remove("/hr/secret.txt")
+    assert files.names("/hr") == ["employees.json", "new.json", "reviews"]
+    assert sorted(p.name for p in hr.iterdir()) == ["employees.json", "reviews", "secret.txt"]
+    commit({"hr": hr}, files.changes())
+    assert (hr / "employees.json").read_text(encoding="utf-8") == "[3]"
+    assert sorted(p.name for p in hr.iterdir()) == ["employees.json", "new.json", "reviews"]
+
+
+def test_reading_does_not_count_as_a_change(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.open("/hr/employees.json")
+    assert files.changes() == []
+
+
+def test_folders_are_made_and_removed(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.make_directory("/hr/a")
+    files.write(files.create("/hr/a/b.txt"), 0, b"b")
+    assert problem_of(files.remove_directory, "/hr/a") == "not_empty"
+    assert problem_of(files.make_directory, "/hr/a") == "exists"
+    commit({"hr": hr}, files.changes())
+    assert (hr / "a" / "b.txt").read_bytes() == b"b"
+
+
+def test_a_reader_cannot_write(hr: Path) -> None:
+    files = system(hr, grant("**"))
+    for call in (files.create, files.remove, files.make_directory):
+        assert problem_of(call, "/hr/other") == "denied"
+    assert problem_of(files.rename, "/hr/employees.json", "/hr/other") == "denied"
+
+
+def test_writing_outside_the_granted_names_is_denied(hr: Path) -> None:
+    files = system(hr, grant("*.json", access="write"))
+    assert problem_of(files.create, "/hr/x.txt") == "denied"
+    assert problem_of(files.create, "/other/x.json") == "denied"
+    assert problem_of(files.rename, "/hr/employees.json", "/hr/x.txt") == "denied"
+
+
+def test_a_rename_moves_the_content(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.rename("/hr/employees.json", "/hr/people.json")
+    assert not files.exists("/hr/employees.json")
+    commit({"hr": hr}, files.changes())
+    assert (hr / "people.json").read_text(encoding="utf-8") == "[1]"
+    assert not (hr / "employees.json").exists()
+
+
+def test_a_gap_is_filled_with_zeros(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    node = files.create("/hr/x")
+    files.write(node, 3, b"x")
+    assert node.data == b"\0\0\0x"
+
+
+def test_the_overlay_and_each_file_are_bounded(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"), Limits(effect_bytes=100, overlay_bytes=150))
+    assert problem_of(files.write, files.create("/hr/x"), 0, bytes(101)) == "no_space"
+    files.write(files.create("/hr/y"), 0, bytes(100))
+    assert problem_of(files.write, files.create("/hr/z"), 0, bytes(60)) == "no_space"
+
+
+def test_fixtures_stand_in_for_live_files_and_are_no_changes(hr: Path) -> None:
+    files = FileSystem(
+        HostFiles({"hr": hr}, 1000), grant("**"), Limits(), {"/hr/employees.json": b"[9]", "/hr/deep/x.json": b"{}"}
+    )
+    assert files.open("/hr/employees.json").data == b"[9]"
+    assert files.names("/hr") == ["deep", "employees.json", "reviews", "secret.txt"]
+    assert files.changes() == []
+
+
+def test_a_commit_that_cannot_stage_everything_changes_nothing(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.write(files.create("/hr/a.json"), 0, b"a")
+    files.write(files.create("/hr/reviews/b.json"), 0, b"b")
+    (hr / "reviews" / "2025.json").unlink()
+    (hr / "reviews").rmdir()
+    before = sorted(p.name for p in hr.iterdir())
+    with pytest.raises(OSError):
+        commit({"hr": hr}, files.changes())
+    assert sorted(p.name for p in hr.iterdir()) == before
+
+
+def test_a_commit_keeps_a_files_mode(hr: Path) -> None:
+    (hr / "employees.json").chmod(0o600)
+    files = system(hr, grant("**", access="write"))
+    files.write(files.open("/hr/employees.json"), 0, b"[4]")
+    commit({"hr": hr}, files.changes())
+    assert (hr / "employees.json").stat().st_mode & 0o777 == 0o600
