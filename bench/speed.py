@@ -50,7 +50,8 @@ class Row:
         print(f"{self.what:44} {_time(mine):>10}   goal {self.goal}")
         for name, seconds in self.peers.items():
             theirs = statistics.median(seconds)
-            print(f"    {name:40} {_time(theirs):>10}   {theirs / mine:.1f} × ours")
+            ratio = f"ours is {theirs / mine:.1f} × as fast" if theirs > mine else f"ours takes {mine / theirs:.1f} ×"
+            print(f"    {name:40} {_time(theirs):>10}   {ratio}")
 
 
 def measured(work: Callable[[], Any], count: int, warm_up: int = 3) -> list[float]:

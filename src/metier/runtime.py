@@ -311,7 +311,8 @@ class Runtime:
         try:
             outcome = self.runner.run(self._load(capability), input, grant=grant)
         except InvalidModule as error:
-            outcome = Failed(capability.id, capability.version, input, "module", str(error))
+            said = str(error).removeprefix(f"{capability.id}: ")
+            outcome = Failed(capability.id, capability.version, input, "module", said)
         outcome = dataclasses.replace(outcome, run_id=new_run_id())
         self.journal.run(outcome, capability, task_run_id=task_run_id)
         return outcome

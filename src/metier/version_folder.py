@@ -96,7 +96,7 @@ def read_version(folder: Path, capability: Capability) -> Artifact:
     if problem is not None:
         raise BrokenCapability(f"{path}: {problem}; restore it from git, or publish the capability again")
     if capability.sha256 is not None and hash_of(artifact) != capability.sha256:
-        hint = "restore it from git, or publish the change as a new version"
+        hint = "restore it from git; a change is published from a copy, with `metier add`"
         raise BrokenCapability(f"{folder}: changed since it was published (its sha256 differs); {hint}")
     return artifact
 

@@ -35,14 +35,16 @@ PARTS = ("id", "summary", "input_schema", "output_schema", "effects", "permissio
 def command(cli: Cli, /, file: Path, contract: Path | None, language: str | None, **given: Any) -> None:
     """Publish FILE: a Python source (.py) or a wasm32-wasip1 command module (.wasm).
 
-    A source that is in the library already, as ID/src/capability.py, becomes the next version of its capability.
+    Where there is a capability with this id already, its contract stands in for what is not given, and FILE becomes its
+    next version. To change one: metier show ID --source > ID.py, edit, metier add ID.py.
     """
     content = _bytes(file)
     if file.suffix not in (".py", ".wasm"):
         raise UsageError(f"{file}: a .py source or a .wasm module is expected")
     library = Library.open(cli.library)
-    fields = _fields(file, contract, given, _owner(library, file))
-    parent = _parent(library, str(fields["id"]))
+    id = given.pop("id") or _id_of(library, file)
+    parent = _parent(library, id)
+    fields = _fields(id, contract, given, parent)
     with opened(cli, approver=terminal_approver()) as runtime:
         if file.suffix == ".wasm":
             fields |= {"language": language or "wasm"}
@@ -70,13 +72,13 @@ def _bytes(file: Path) -> bytes:
         raise UsageError(f"{file}: {error.strerror}") from None
 
 
-def _fields(file: Path, contract: Path | None, given: dict[str, Any], owner: Artifact | None) -> dict[str, Any]:
-    """The contract: that of the capability whose source it is, then the file, then the options."""
-    fields: dict[str, Any] = {"permissions": {}, "examples": []}
-    if owner is not None:
-        from metier.capability import contract_json
+def _fields(id: str, contract: Path | None, given: dict[str, Any], parent: Artifact | None) -> dict[str, Any]:
+    """The contract: that of the capability that has this id, then the file, then the options."""
+    from metier.capability import contract_json
 
-        fields |= {key: value for key, value in contract_json(owner.capability).items() if key in PARTS}
+    fields: dict[str, Any] = {"permissions": {}, "examples": []}
+    if parent is not None:
+        fields |= {key: value for key, value in contract_json(parent.capability).items() if key in PARTS}
     if contract is not None:
         fields |= _json(f"@{contract}", "--contract")
     for name, value in given.items():
@@ -85,10 +87,8 @@ def _fields(file: Path, contract: Path | None, given: dict[str, Any], owner: Art
         if name == "examples":
             fields[name] = [_json(text, "--example") for text in value]
         else:
-            fields[name] = (
-                value if name in ("id", "summary", "effects") else _json(value, f"--{name.replace('_', '-')}")
-            )
-    fields.setdefault("id", file.stem)
+            fields[name] = value if name in ("summary", "effects") else _json(value, f"--{name.replace('_', '-')}")
+    fields.setdefault("id", id)
     missing = [name for name in PARTS if name not in fields]
     if missing:
         wanted = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
@@ -106,19 +106,13 @@ def _json(text: str, what: str) -> Any:
         raise UsageError(str(error)) from None
 
 
-def _owner(library: Library, file: Path) -> Artifact | None:
-    """The capability whose source a file inside the library is."""
+def _id_of(library: Library, file: Path) -> str:
+    """The capability whose source a file in the library is, else the file's own name."""
     try:
-        inside = file.resolve().relative_to(library.path.resolve())
+        inside = file.resolve().relative_to(library.path.resolve()).parts
     except ValueError:
-        return None
-    meta = library.path / inside.parts[0] / "meta.json"
-    if len(inside.parts) < 3 or inside.parts[1] != "src" or not meta.is_file():
-        return None
-    # The edited source does not match its hash, so the folder does not load; its contract still counts.
-    from metier.capability import parse_meta
-
-    return Artifact(parse_meta(meta.read_bytes(), where=meta), b"", {})
+        return file.stem
+    return inside[0] if inside[1:2] == ("src",) else file.stem
 
 
 def _parent(library: Library, id: str) -> Artifact | None:

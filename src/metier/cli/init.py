@@ -23,6 +23,8 @@ from metier.library import Library
 def command(cli: Cli, path: Path | None, example: str | None) -> None:
     """Make a library at PATH (./capabilities by default). Nothing is ever written over."""
     target = path or cli.library
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists and is not empty; name another path")
     if example is None:
         library = Library.create(target)
     else:
@@ -50,8 +52,6 @@ def _example(name: str) -> Path:
 
 def _copy(example: Path, target: Path) -> None:
     """Copies to a folder beside the target first, so that the target is there whole or not at all."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} exists and is not empty; name another path")
     staged = target.absolute().with_name(f".{target.name}-{secrets.token_hex(4)}")
     try:
         staged.parent.mkdir(parents=True, exist_ok=True)
