@@ -76,7 +76,8 @@ def library(tmp_path: Path, box: Box) -> Library:
     (library.path / "data" / "people.json").write_text('["John"]', encoding="utf-8")
     (library.path / "metier.toml").write_text(
         '[roots]\nhr = "data"\n[policy]\ncall = ["*"]\nclock = "recorded"\nrandom = "recorded"\n'
-        'files = [{ root = "hr", path = "**", access = "write" }]\n',
+        'files = [{ root = "hr", path = "**", access = "write" }]\n'
+        '[policy.unasked]\nfiles = [{ root = "hr", path = "**", access = "read" }]\n',
         encoding="utf-8",
     )
     clocks = {"clock": "recorded", "random": "recorded"}

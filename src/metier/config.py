@@ -27,6 +27,13 @@ class Policy(Permissions):
 
     unasked: Permissions = Permissions()
 
+    @property
+    def ceiling(self) -> Permissions:
+        """The policy as the permissions that bound every run."""
+        return Permissions.model_construct(
+            self.model_fields_set - {"unasked"}, **{name: getattr(self, name) for name in Permissions.model_fields}
+        )
+
 
 class ModelSettings(_Strict):
     """Which models do the work, as `provider:name`; what is absent comes from the environment."""

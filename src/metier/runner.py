@@ -21,7 +21,8 @@ from metier.outcomes import Failed, FailureKind, Ran
 from metier.permissions import Grant, Permissions
 from metier.record import LiveRecord, Record, RecordedFiles, ReplayedRecord
 from metier.sandbox.box import Box, Budget, Execution, Program
-from metier.sandbox.files import Backing, FileSystem, HostFiles, commit
+from metier.sandbox.files import Backing, FileSystem, HostFiles
+from metier.sandbox.intents import finish, keep, unfinished
 from metier.sandbox.limits import Limits
 from metier.sandbox.nesting import OuterFiles, adopt
 from metier.sandbox.wasi import Clock, Process, RandomStream
@@ -29,6 +30,7 @@ from metier.sandbox.wasi import Clock, Process, RandomStream
 FIXED_TIME_NS = 946_684_800 * 10**9
 """Where wall time starts for a run without a recorded clock: 2000-01-01T00:00:00Z."""
 
+DATA_LOCK = "data.lock"
 LOCK_SECONDS = 60.0
 """How long a run that writes waits for another one."""
 
@@ -44,6 +46,7 @@ class Loaded:
 class Runner:
     """Runs capabilities of one library with its operator's roots, policy and limits.
 
+    `state` is the library's state folder, where several changes are made one; `checkpoint` hears each step of that.
     `resolve` finds a version of an id (None: the live one), for calls between capabilities; without it they are denied.
     """
 
@@ -54,19 +57,21 @@ class Runner:
         roots: Mapping[str, Path],
         policy: Permissions,
         limits: Limits,
-        locks: Path | None = None,
+        state: Path | None = None,
+        checkpoint: Callable[[str], None] = lambda _: None,
         resolve: Callable[[str, int | None], Loaded] | None = None,
     ) -> None:
         self.box = box
         self.limits = limits
         self._roots = roots
         self._policy = policy
-        self._locks = locks
+        self._state = state
+        self._checkpoint = checkpoint
         self._resolve = resolve
 
     def on(self, box: Box) -> Runner:
         """The same on another back end; calls between capabilities are denied there."""
-        return Runner(box, roots=self._roots, policy=self._policy, limits=self.limits, locks=self._locks)
+        return Runner(box, roots=self._roots, policy=self._policy, limits=self.limits, state=self._state)
 
     def load(self, capability: Capability, wasm: bytes) -> Loaded:
         """The version, ready to run.
@@ -86,14 +91,22 @@ class Runner:
 
     def run(self, loaded: Loaded, value: Any, *, grant: Permissions | None = None) -> Ran | Failed:
         """Runs it on live data and commits what it wrote, if it ended well. `grant` narrows what it may do."""
+        if unfinished(self._state):
+            self._finish()
         run = self._prepared(loaded, value, narrowed=(grant,) if grant else ())
         if isinstance(run, Failed) or loaded.capability.effects != "write":
             return run if isinstance(run, Failed) else run.outcome()
-        if self._locks is None:
+        if self._state is None:
             return self._committed(run)
         # Two runs that change the same data take turns, or the later would undo the earlier.
-        with exclusive(self._locks / "data.lock", timeout=LOCK_SECONDS):
+        with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
             return self._committed(run)
+
+    def _finish(self) -> None:
+        """Waits for a commit that is under way, or makes one real that a crash broke off."""
+        assert self._state is not None
+        with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
+            finish(self._state, self._roots)
 
     def rehearse(self, loaded: Loaded, value: Any, *, fixtures: Mapping[str, Any] | None = None) -> Ran | Failed:
         """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
@@ -142,7 +155,7 @@ class Runner:
         outcome = run.outcome()
         if isinstance(outcome, Ran):
             try:
-                commit(self._roots, run.files.changes())
+                keep(self._state, self._roots, run.files.changes(), checkpoint=self._checkpoint)
             except OSError as error:
                 return _failed(outcome, "effects", f"what it wrote could not be kept: {error.strerror or error}")
         return outcome

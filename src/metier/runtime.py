@@ -153,9 +153,9 @@ class Runtime:
         self.runner = Runner(
             box,
             roots=self._roots,
-            policy=settings.policy,
+            policy=settings.policy.ceiling,
             limits=settings.limits,
-            locks=state,
+            state=state,
             resolve=lambda id, version: self._load(library.get(id, version)),
         )
         self.memory = TaskMemory(state)

@@ -20,7 +20,7 @@ APPEND, FOLLOW = 1, 1
 RESULT, BUFFER, VECTORS, TEXT, OTHER = 0, 1024, 16_384, 20_480, 28_672
 """Where the calls below put things."""
 
-FUNCTIONS = {name: answered(function) for name, function in functions().items()}
+FUNCTIONS = {name: answered(function, lambda process: process) for name, function in functions().items()}
 
 
 class Buffer:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metier.permissions import Access, Grant, Permissions
-from metier.sandbox.files import FileError, FileSystem, HostFiles, commit
+from metier.sandbox.files import Change, FileError, FileSystem, HostFiles, Stat, Unkeepable, commit
 from metier.sandbox.limits import Limits
 
 
@@ -177,3 +177,159 @@ def test_a_commit_keeps_a_files_mode(hr: Path) -> None:
     files.write(files.open("/hr/employees.json"), 0, b"[4]")
     commit({"hr": hr}, files.changes())
     assert (hr / "employees.json").stat().st_mode & 0o777 == 0o600
+
+
+# Links, directories and what becomes of them
+
+
+def linked(files: FileSystem, source: str, to: str) -> None:
+    """Gives a file a second name, as a program does."""
+    base = files.overlay.roots["hr"]
+    files.overlay.link(files.overlay.walk(base, source, follow=False), files.overlay.walk(base, to, follow=False))
+
+
+def symlinked(files: FileSystem, target: str, path: str) -> None:
+    files.overlay.symlink(files.overlay.walk(files.overlay.roots["hr"], path, follow=False), target)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Every file's content by path; None for a folder."""
+    return {str(p.relative_to(folder)): None if p.is_dir() else p.read_bytes() for p in sorted(folder.rglob("*"))}
+
+
+def test_a_file_with_two_names_is_committed_as_two_files(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    linked(files, "employees.json", "reviews/same.json")
+    files.write(files.open("/hr/reviews/same.json"), 0, b"[7]")
+    commit({"hr": hr}, files.changes())
+    for path in (hr / "employees.json", hr / "reviews" / "same.json"):
+        assert path.read_bytes() == b"[7]"
+        assert path.stat().st_nlink == 1
+
+
+def test_a_symbolic_link_is_followed_by_paths_and_cannot_be_kept(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    symlinked(files, "reviews/2025.json", "latest")
+    symlinked(files, "nowhere", "dangling")
+    assert files.open("/hr/latest").data == b"[]"
+    assert files.stat("/hr/latest") == Stat("file", 2)
+    assert "latest" in files.names("/hr")
+    assert not files.exists("/hr/dangling")
+    before = tree(hr)
+    with pytest.raises(Unkeepable, match=r"/hr/(latest|dangling) is a symbolic link"):
+        files.changes()
+    assert issubclass(Unkeepable, OSError)
+    assert tree(hr) == before
+    files.remove("/hr/latest")
+    files.remove("/hr/dangling")
+    assert files.changes() == []
+
+
+def test_a_directory_is_moved_with_what_is_in_it(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.rename("/hr/reviews", "/hr/archive")
+    assert files.open("/hr/archive/2025.json").data == b"[]"
+    assert not files.exists("/hr/reviews/2025.json")
+    commit({"hr": hr}, files.changes())
+    assert tree(hr) == {"archive": None, "archive/2025.json": b"[]", "employees.json": b"[1]", "secret.txt": b"secret"}
+
+
+def test_moving_a_directory_needs_the_permission_for_every_name_in_it(hr: Path) -> None:
+    files = system(hr, grant("reviews/**", "archive/*.md", access="write"))
+    assert problem_of(files.rename, "/hr/reviews", "/hr/archive") == "denied"
+    assert files.changes() == []
+    narrow = system(hr, grant("reviews/*.json", "archive/**", access="write"))
+    (hr / "reviews" / "hidden.md").write_text("hidden", encoding="utf-8")
+    narrow.rename("/hr/reviews", "/hr/archive")
+    assert narrow.names("/hr/archive") == ["2025.json"]
+    commit({"hr": hr}, narrow.changes())
+    assert (hr / "reviews" / "hidden.md").read_text(encoding="utf-8") == "hidden"
+    assert not (hr / "reviews" / "2025.json").exists()
+
+
+def test_a_removed_directory_goes_unless_something_unseen_is_in_it(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.remove("/hr/reviews/2025.json")
+    files.remove_directory("/hr/reviews")
+    changes = files.changes()
+    assert changes == [
+        Change("hr", "reviews/2025.json", None, removed=True),
+        Change("hr", "reviews", None, directory=True, removed=True),
+    ]
+    (hr / "reviews" / "late.json").write_text("late", encoding="utf-8")
+    commit({"hr": hr}, changes)
+    assert (hr / "reviews" / "late.json").exists()
+    (hr / "reviews" / "late.json").unlink()
+    commit({"hr": hr}, changes)
+    assert not (hr / "reviews").exists()
+
+
+def test_a_directory_that_is_removed_and_made_again_is_empty(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.remove("/hr/reviews/2025.json")
+    files.remove_directory("/hr/reviews")
+    files.make_directory("/hr/reviews")
+    assert files.names("/hr/reviews") == []
+    commit({"hr": hr}, files.changes())
+    assert list((hr / "reviews").iterdir()) == []
+
+
+def test_a_file_does_not_become_a_directory_in_one_run(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.remove("/hr/secret.txt")
+    files.make_directory("/hr/secret.txt")
+    with pytest.raises(Unkeepable, match="was a file and is a directory now"):
+        files.changes()
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hard link", "folder"])
+def test_a_commit_does_not_replace_what_the_run_could_not_see(hr: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "outside").write_text("outside", encoding="utf-8")
+    files = system(hr, grant("*", access="write"))
+    files.write(files.create("/hr/a.json"), 0, b"a")
+    files.write(files.create("/hr/x"), 0, b"x")
+    if kind == "symlink":
+        (hr / "x").symlink_to(tmp_path / "outside")
+    elif kind == "hard link":
+        os.link(tmp_path / "outside", hr / "x")
+    else:
+        (hr / "x").mkdir()
+    with pytest.raises(OSError, match="in the way"):
+        commit({"hr": hr}, files.changes())
+    assert (tmp_path / "outside").read_text(encoding="utf-8") == "outside"
+    assert not (hr / "a.json").exists()
+
+
+def test_names_that_the_grant_does_not_give_are_not_even_asked_for(hr: Path) -> None:
+    class Counting(HostFiles):
+        asked: list[str] = []  # noqa: RUF012
+
+        def stat(self, root: str, path: str) -> Stat | None:
+            self.asked.append(path)
+            return super().stat(root, path)
+
+    files = FileSystem(Counting({"hr": hr}, 1000), grant("*.json"), Limits())
+    assert not files.exists("/hr/secret.txt")
+    assert files.open("/hr/employees.json").data == b"[1]"
+    assert not files.exists("/hr/none.json")
+    assert not files.exists("/hr/none.json")
+    assert Counting.asked == ["employees.json", "none.json"]
+
+
+def test_a_root_that_is_not_there_is_empty(hr: Path) -> None:
+    files = FileSystem(HostFiles({}, 1000), grant("**", access="write"), Limits())
+    assert files.names("/hr") == []
+    assert not files.exists("/hr/x")
+
+
+def test_names_that_no_program_can_say_are_left_out(hr: Path) -> None:
+    (hr / os.fsdecode(b"\xff.json")).write_text("x", encoding="utf-8")
+    assert system(hr, grant("*.json")).names("/hr") == ["employees.json"]
+    assert problem_of(system(hr, grant("**", access="write")).create, "/hr/\ud800") == "invalid"
+
+
+def test_host_files_read_by_one_run_are_bounded_together(hr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metier.sandbox.overlay.READ_BYTES", 4)
+    files = system(hr, grant("**"))
+    files.open("/hr/employees.json")
+    assert problem_of(files.open, "/hr/reviews/2025.json") == "no_space"

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from metier.cli.interrupts import INTERRUPTED, ended_by_interrupts
 from metier.errors import MetierError
 
 COMMANDS = {
@@ -39,6 +40,15 @@ COMMANDS = {
 }
 
 
+FLAGS = frozenset({"--json", "-q", "--quiet"})
+WITH_VALUE = frozenset({"-L", "--library"})
+"""Options of the group: they work behind a command as well as before it."""
+SERVERS = frozenset({"mcp", "serve"})
+"""Commands that end by Ctrl-C in their own way."""
+CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""Characters that steer a terminal. What a program or a model said is shown without them."""
+
+
 class Cli:
     """What the options before a command say. It is the `obj` of every command's context."""
 
@@ -60,6 +70,12 @@ class MetierGroup(click.Group):
         module = importlib.import_module(f"metier.cli.{name}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        named = [CompletionItem(name, help=COMMANDS[name]) for name in COMMANDS if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, context, incomplete)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -97,6 +113,10 @@ def cli(context: click.Context, library: str, as_json: bool, quiet: bool) -> Non
     metier "What's John's salary?" solves a task. A task is also read from stdin when that is not a terminal.
     """
     context.obj = Cli(library, as_json=as_json, quiet=quiet)
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+    if context.invoked_subcommand not in SERVERS:
+        context.with_resource(ended_by_interrupts())
     if context.invoked_subcommand is None:
         if sys.stdin.isatty():
             click.echo(context.get_help())
@@ -108,13 +128,11 @@ def cli(context: click.Context, library: str, as_json: bool, quiet: bool) -> Non
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line and ends the process with the right status."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    arguments = sys.argv[1:] if args is None else args
-    as_json = "--json" in arguments
+    _prepare_streams()
+    arguments = _group_options_first(sys.argv[1:] if args is None else args)
+    as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
-        status = cli.main(args=_json_first(arguments), prog_name="metier", standalone_mode=False)
+        status = cli.main(args=arguments, prog_name="metier", standalone_mode=False)
     except click.exceptions.Exit as exit_:
         status = exit_.exit_code
     except click.ClickException as error:
@@ -122,7 +140,7 @@ def main(args: list[str] | None = None) -> None:
     except MetierError as error:
         status = _fail(str(error), error.exit_status, as_json, type(error).__name__)
     except (KeyboardInterrupt, click.Abort):
-        status = 130
+        status = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the flush at exit does not fail as well
         status = 1
@@ -134,19 +152,36 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _json_first(arguments: list[str]) -> list[str]:
-    """`--json` works behind a command as well as before it."""
-    before, separator, after = _split_at_dashes(arguments)
-    if "--json" not in before:
-        return arguments
-    return ["--json", *(a for a in before if a != "--json"), *separator, *after]
+def _prepare_streams() -> None:
+    """UTF-8 whatever the locale says; a stream that the caller closed reads as empty and takes everything."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - stays open
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace"), (sys.stderr, "replace")):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors=errors)
 
 
-def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
-    if "--" not in arguments:
-        return arguments, [], []
-    at = arguments.index("--")
-    return arguments[:at], ["--"], arguments[at + 1 :]
+def _group_options_first(arguments: list[str]) -> list[str]:
+    """The options of the group in front, wherever they stand before "--"; `help` as people type it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    before, after = arguments[:end], arguments[end:]
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(before)
+    for word in words:
+        if word in FLAGS or word.startswith("--library="):
+            first.append(word)
+        elif word in WITH_VALUE:
+            value = next(words, None)
+            if value is None:
+                return [word]  # click says what is missing
+            first += [word, value]
+        else:
+            rest.append(word)
+    if rest[:1] == ["help"] and all(word in COMMANDS for word in rest[1:]):
+        rest = [*rest[1:], "--help"]
+    return [*first, *rest, *after]
 
 
 def _fail(message: str, status: int, as_json: bool, kind: str) -> int:
@@ -154,5 +189,5 @@ def _fail(message: str, status: int, as_json: bool, kind: str) -> int:
         error = {"message": message, "kind": kind, "exit_status": status}
         click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
     else:
-        click.echo(f"metier: {message}", err=True)
+        click.echo(f"metier: {message.translate(CONTROLS)}", err=True)
     return status

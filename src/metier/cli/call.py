@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from metier.cli import Cli
+from metier.cli.completing import capability_ids
 from metier.cli.output import opened, print_json
 from metier.cli.show import parse_name
 from metier.errors import UsageError
@@ -16,7 +17,7 @@ from metier.schemas import InvalidJson, parse
 
 
 @click.command("call")
-@click.argument("name", metavar="ID[@VERSION]")
+@click.argument("name", metavar="ID[@VERSION]", shell_complete=capability_ids)
 @click.argument("input", required=False, metavar="[JSON]")
 @click.pass_obj
 def command(cli: Cli, name: str, input: str | None) -> None:
@@ -39,8 +40,8 @@ def read_json(text: str | None, what: str) -> Any:
     if text is None or text == "-":
         if sys.stdin.isatty():
             raise UsageError(f"no input; give {what} as JSON, as in '{json.dumps({'name': 'John'})}'")
-        text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+        text = None
     try:
-        return parse(text, what=what)
+        return parse(sys.stdin.buffer.read() if text is None else text, what=what)
     except InvalidJson as error:
         raise UsageError(str(error)) from None

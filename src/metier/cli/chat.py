@@ -7,11 +7,13 @@ import sys
 
 import click
 
+from metier import events
 from metier.cli import Cli
 from metier.cli.approval import terminal_approver
-from metier.cli.output import note, opened
+from metier.cli.output import note, opened, print_json, say, task_text
 from metier.cli.progress import follower
 from metier.errors import MetierError
+from metier.runtime import Runtime
 
 
 @click.command("chat")
@@ -28,10 +30,25 @@ def command(cli: Cli, model: str | None, allow_writes: bool) -> None:
             note(f"{len(runtime.library.live())} capabilities in {cli.library}. An empty line ends.")
         while (task := _next(interactive)) is not None:
             try:
-                answer = runtime.run_sync(task, emit=follower(quiet=cli.quiet), allow_writes=allow_writes)
-                click.echo(answer.text)
+                _solve(cli, runtime, task, allow_writes)
             except MetierError as error:
                 note(f"metier: {error}")
+
+
+def _solve(cli: Cli, runtime: Runtime, task: str, allow_writes: bool) -> None:
+    """Solves one task and prints its answer, with --json as a line that `run --json` would print."""
+    tell = follower(quiet=cli.quiet)
+    heard: list[events.Event] = []
+
+    def emit(event: events.Event) -> None:
+        tell(event)
+        heard[:] = [event]
+
+    answer = runtime.run_sync(task_text(task), emit=emit, allow_writes=allow_writes)
+    if cli.as_json:
+        print_json({key: value for key, value in events.event_json(heard[0]).items() if key != "type"})
+    else:
+        say(answer.text)
 
 
 def _next(interactive: bool) -> str | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import shutil
+import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,7 +18,7 @@ from typing import Literal
 import click
 
 from metier.cli import Cli
-from metier.cli.output import print_json
+from metier.cli.output import print_json, say
 from metier.errors import MetierError
 
 State = Literal["ok", "missing", "broken"]
@@ -47,7 +50,7 @@ def command(context: click.Context, cli: Cli, ping: bool) -> None:
     else:
         marks = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}
         for check in checks:
-            click.echo(f"{marks[check.state]} {check.name}: {check.detail}")
+            say(f"{marks[check.state]} {check.name}: {check.detail}")
     context.exit(1 if any(check.state == "broken" for check in checks) else 0)
 
 
@@ -116,5 +119,26 @@ def _model(path: Path, ping: bool) -> Iterator[Check]:
 
 def _compilers() -> Iterator[Check]:
     for name, how in COMPILERS.items():
-        found = shutil.which(name)
+        found = _compiler(name)
         yield Check(name, "ok" if found else "missing", found or how)
+
+
+def _compiler(name: str) -> str | None:
+    """Where a compiler for WebAssembly is: on the path, or beside this Python, where pip puts it."""
+    if name == "zig" and (package := importlib.util.find_spec("ziglang")) and package.origin:
+        return str(Path(package.origin).parent / "zig")
+    found = shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
+    return found if found is None or name != "rustc" or _knows_wasm(found) else None
+
+
+def _knows_wasm(rustc: str) -> bool:
+    """Whether the standard library for WebAssembly is installed with a rustc."""
+    for target in ("wasm32-wasip1", "wasm32-wasi"):  # the same, before and after Rust 1.84
+        asked = [rustc, "--print", "target-libdir", "--target", target]
+        try:
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        if done.returncode == 0 and Path(done.stdout.strip()).is_dir():
+            return True
+    return False

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from metier.cli import Cli
+from metier.cli.completing import capability_ids
 from metier.cli.output import print_json, table
 from metier.library import Library
 
 
 @click.command("history")
-@click.argument("id")
+@click.argument("id", shell_complete=capability_ids)
 @click.pass_obj
 def command(cli: Cli, id: str) -> None:
     """List the versions of a capability, oldest first."""

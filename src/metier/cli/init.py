@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
+import shlex
 import shutil
 from pathlib import Path
 
@@ -36,7 +38,9 @@ def command(cli: Cli, path: Path | None, example: str | None) -> None:
     else:
         note(f"made {target} with {count} capabilities")
         if example:
-            note("try: metier \"What's John's salary?\"")
+            usual = Path(os.environ.get("METIER_LIBRARY") or "capabilities")
+            where = "" if target == usual else f" -L {shlex.quote(str(target))}"
+            note(f"try: metier{where} \"What's John's salary?\"")
 
 
 def _example(name: str) -> Path:

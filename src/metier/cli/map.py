@@ -13,6 +13,7 @@ from typing import IO, Any
 import click
 
 from metier.cli import Cli
+from metier.cli.completing import capability_ids
 from metier.cli.output import note
 from metier.cli.show import parse_name
 from metier.errors import UsageError
@@ -21,7 +22,7 @@ from metier.schemas import InvalidJson, compact, parse
 
 
 @click.command("map")
-@click.argument("name", metavar="ID[@VERSION]")
+@click.argument("name", metavar="ID[@VERSION]", shell_complete=capability_ids)
 @click.argument("inputs", type=click.Path(path_type=Path), metavar="INPUTS.jsonl")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here; a run that was broken off goes on.")
 @click.option("-w", "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="cores")

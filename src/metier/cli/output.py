@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metier.cli import CONTROLS
+from metier.errors import UsageError
+
 if TYPE_CHECKING:
     from metier.cli import Cli
     from metier.runtime import Runtime
@@ -19,9 +22,25 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
+def say(text: str, *, newline: bool = True) -> None:
+    """Text on stdout: as it is in a pipe, without what steers a terminal on one."""
+    click.echo(text.translate(CONTROLS) if sys.stdout.isatty() else text, nl=newline)
+
+
 def note(text: str) -> None:
     """A line that is no data."""
-    click.echo(text, err=True)
+    click.echo(text.translate(CONTROLS), err=True)
+
+
+def task_text(text: str) -> str:
+    """The task as it is.
+
+    Raises:
+        UsageError: it came as bytes that are not UTF-8; Python hands those on as halves of surrogate pairs.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UsageError("the task is not UTF-8 text")
+    return text
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -35,10 +54,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        shown.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        shown.add_column(heading, overflow="fold", no_wrap=number == 0)  # the first is what one types
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(Text(cell.translate(CONTROLS)) for cell in row))
     Console().print(shown)
 
 

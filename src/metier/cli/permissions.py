@@ -5,14 +5,15 @@ from __future__ import annotations
 import click
 
 from metier.cli import Cli
-from metier.cli.output import print_json
+from metier.cli.completing import capability_ids
+from metier.cli.output import print_json, say
 from metier.cli.show import parse_name
 from metier.config import load_settings
 from metier.library import Library
 
 
 @click.command("permissions")
-@click.argument("name", metavar="ID[@VERSION]")
+@click.argument("name", metavar="ID[@VERSION]", shell_complete=capability_ids)
 @click.pass_obj
 def command(cli: Cli, name: str) -> None:
     """Say what a capability asks for, and what of it this library's policy does not allow."""
@@ -25,8 +26,6 @@ def command(cli: Cli, name: str) -> None:
     if cli.as_json:
         print_json({"id": capability.id, "asks": asks, "refused_by_policy": refused, "approved_by": by})
         return
-    click.echo(
-        "\n".join(f"{ask}{'  (not allowed by the policy)' if ask in refused else ''}" for ask in asks) or "nothing"
-    )
+    say("\n".join(f"{ask}{'  (not allowed by the policy)' if ask in refused else ''}" for ask in asks) or "nothing")
     if by:
-        click.echo(f"approved by {by}")
+        say(f"approved by {by}")

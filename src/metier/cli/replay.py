@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from metier.cli import Cli
-from metier.cli.output import opened, print_json
+from metier.cli.output import opened, print_json, say
 from metier.errors import UsageError
 
 
@@ -29,5 +29,5 @@ def command(context: click.Context, cli: Cli, runs: tuple[str, ...], limit: int)
         print_json([{f: getattr(c, f) for f in fields} | {"identical": c.identical} for c in comparisons])
     else:
         for c in comparisons:
-            click.echo(f"{c.run_id} {c.capability}@{c.version}: {c.difference or 'identical'}")
+            say(f"{c.run_id} {c.capability}@{c.version}: {c.difference or 'identical'}")
     context.exit(0 if all(c.identical for c in comparisons) else 1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from metier.cli import Cli
+from metier.cli.completing import capability_ids
 from metier.cli.output import note, print_json
 from metier.library import Library
 
 
 @click.command("retire")
-@click.argument("id")
+@click.argument("id", shell_complete=capability_ids)
 @click.pass_obj
 def command(cli: Cli, id: str) -> None:
     """Take a capability out of use; its versions stay, and restore brings it back."""

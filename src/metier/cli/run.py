@@ -12,7 +12,7 @@ import click
 from metier import events
 from metier.cli import Cli
 from metier.cli.approval import terminal_approver
-from metier.cli.output import opened, print_json
+from metier.cli.output import opened, print_json, say, task_text
 from metier.cli.progress import follower
 from metier.errors import ApprovalPending, UsageError
 from metier.runtime import Runtime
@@ -31,12 +31,12 @@ def command(cli: Cli, task: tuple[str, ...], model: str | None, allow_writes: bo
 
     The task is read from stdin when it is not given. Exit status 3 means that a person has to approve something.
     """
-    text = " ".join(task) if task else _piped()
+    text = task_text(" ".join(task) if task else _piped())
     form: Format = "json" if cli.as_json and output_format == "text" else output_format
     with opened(cli, model=model, approver=terminal_approver()) as runtime:
         answer = asyncio.run(_solve(runtime, text, form, cli, allow_writes))
     if form == "text":
-        click.echo(answer["answer"])
+        say(answer["answer"])
     elif form == "json":
         print_json({key: value for key, value in answer.items() if key != "type"})
     if answer["waiting"] and not answer["created"]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from metier.cli import Cli
-from metier.cli.output import opened, print_json, table
+from metier.cli.output import opened, print_json, table, task_text
+from metier.errors import UsageError
 
 
 @click.command("search")
@@ -14,8 +15,11 @@ from metier.cli.output import opened, print_json, table
 @click.pass_obj
 def command(cli: Cli, task: tuple[str, ...], k: int) -> None:
     """Find the capabilities nearest to a task, best first."""
+    text = task_text(" ".join(task))
+    if not text.strip():
+        raise UsageError("the task is empty; say what to look for, as in: metier search salary")
     with opened(cli) as runtime:
-        found = runtime.nearest(" ".join(task), k)
+        found = runtime.nearest(text, k)
     if cli.as_json:
         print_json([{"id": c.id, "score": round(score, 4), "summary": c.summary} for c, score in found])
     else:

@@ -8,7 +8,8 @@ import click
 
 from metier.capability import meta_json
 from metier.cli import Cli
-from metier.cli.output import print_json
+from metier.cli.completing import capability_ids
+from metier.cli.output import print_json, say
 from metier.errors import UsageError
 from metier.library import Artifact, Library
 
@@ -26,7 +27,7 @@ def parse_name(name: str) -> tuple[str, int | None]:
 
 
 @click.command("show")
-@click.argument("name", metavar="ID[@VERSION]")
+@click.argument("name", metavar="ID[@VERSION]", shell_complete=capability_ids)
 @click.option("--source", is_flag=True, help="Print the source alone.")
 @click.pass_obj
 def command(cli: Cli, name: str, source: bool) -> None:
@@ -34,11 +35,11 @@ def command(cli: Cli, name: str, source: bool) -> None:
     artifact = Library.open(cli.library).load(*parse_name(name))
     texts = {path: content.decode("utf-8", "replace") for path, content in sorted(artifact.source.items())}
     if source:
-        click.echo("\n".join(texts.values()), nl=False)
+        say("\n".join(texts.values()), newline=False)
     elif cli.as_json:
         print_json(meta_json(artifact.capability) | {"source": texts})
     else:
-        click.echo(_page(artifact, texts))
+        say(_page(artifact, texts))
 
 
 def _page(artifact: Artifact, texts: dict[str, str]) -> str:

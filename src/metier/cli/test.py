@@ -8,13 +8,14 @@ import click
 
 from metier.capability import Capability
 from metier.cli import Cli
-from metier.cli.output import opened, print_json
+from metier.cli.completing import capability_ids
+from metier.cli.output import opened, print_json, say
 from metier.errors import MetierError
 from metier.runtime import Runtime
 
 
 @click.command("test")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=capability_ids)
 @click.option("--backend", type=click.Choice(["native", "pulley"]), default="native", show_default=True)
 @click.pass_obj
 @click.pass_context
@@ -31,8 +32,8 @@ def command(context: click.Context, cli: Cli, ids: tuple[str, ...], backend: str
         print_json({"passed": len(results) - len(failed), "failed": len(failed), "examples": results})
     else:
         for result in failed:
-            click.echo(f"FAIL {result['id']} example {result['example']}: {result['problem']}")
-        click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+            say(f"FAIL {result['id']} example {result['example']}: {result['problem']}")
+        say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     context.exit(1 if failed else 0)
 
 

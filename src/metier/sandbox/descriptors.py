@@ -250,15 +250,15 @@ def set_times(p: Process, node: Node, access: int, modified: int, flags: int) ->
 
 
 def _readable(p: Process, fd: int) -> Descriptor:
-    file = p.descriptor(fd)
-    if not file.rights & Right.FD_READ:
-        raise WasiError(Errno.ISDIR if file.kind == FileType.DIRECTORY else Errno.BADF)
+    file = p.descriptors.get(fd)
+    if file is None or not file.rights & Right.FD_READ:
+        raise WasiError(Errno.ISDIR if file is not None and file.kind == FileType.DIRECTORY else Errno.BADF)
     return file
 
 
 def _writable(p: Process, fd: int) -> Descriptor:
-    file = p.descriptor(fd)
-    if not file.rights & Right.FD_WRITE:
+    file = p.descriptors.get(fd)
+    if file is None or not file.rights & Right.FD_WRITE:
         raise WasiError(Errno.BADF)
     return file
 

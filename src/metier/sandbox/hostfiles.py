@@ -93,11 +93,16 @@ class HostFiles:
             with self._opened(root, path) as (descriptor, found):
                 if stat_module.S_ISDIR(found.st_mode):
                     raise FileError("is_directory", path)
-                with os.fdopen(os.dup(descriptor), "rb") as file:
-                    data = file.read(self._max_bytes + 1) if found.st_size <= self._max_bytes else None
+                if found.st_size > self._max_bytes:
+                    raise FileError("no_space", path)
+                expected = found.st_size + 1
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    data = file.read(expected)
+                    if len(data) == expected:  # it grew since
+                        data += file.read(self._max_bytes + 1 - expected)
         except OSError:
             raise FileError("not_found", path) from None
-        if data is None or len(data) > self._max_bytes:
+        if len(data) > self._max_bytes:
             raise FileError("no_space", path)
         return data
 

@@ -264,8 +264,8 @@ class Overlay:
             self._drop(to.folder, to.name, there)
         self._count_name(to.folder, to.name)
         self._uproot(moved)
-        self._drop(source.folder, source.name, node, kept=True)
         self._put(to, node)
+        self._drop(source.folder, source.name, node)
         if isinstance(node, Folder):
             node.name, node.parent = to.name, to.folder
 
@@ -339,8 +339,8 @@ class Overlay:
             node.accessed = node.modified = self.now()
         node.links += 1
 
-    def _drop(self, folder: Folder, name: str, node: Node, *, kept: bool = False) -> None:
-        """Takes a name away. `kept` says that the node goes on under another one."""
+    def _drop(self, folder: Folder, name: str, node: Node) -> None:
+        """Takes a name away, and with the last one what it held."""
         origin = node.origin if isinstance(node, File | Folder) else None
         if origin is not None and (isinstance(node, Folder) or "/{}/{}".format(*origin) == self.path_of(folder, name)):
             self._uproot([node])
@@ -353,7 +353,7 @@ class Overlay:
         node.links -= 1
         if isinstance(node, Link) and not node.links:
             self._written -= node.size
-        elif isinstance(node, File) and not kept:
+        elif isinstance(node, File):
             self._release(node)
 
     def _uproot(self, nodes: list[Node]) -> None:

@@ -232,15 +232,15 @@ def functions() -> dict[str, WasiFunction]:
 def link(linker: wasmtime.Linker, process_of: Callable[[Guest], Process], keep: list[Any]) -> None:
     """Defines every function of the module; the process is that of the guest that calls."""
     for name, function in functions().items():
-        define(linker, MODULE, name, SIGNATURES[name], _for_guest(answered(function), process_of), keep)
+        define(linker, MODULE, name, SIGNATURES[name], answered(function, process_of), keep)
 
 
-def answered(function: WasiFunction) -> WasiFunction:
-    """The function with its failures as error numbers. What else it raises ends the program."""
+def answered(function: WasiFunction, process_of: Callable[[Any], Process]) -> WasiFunction:
+    """The function for a guest, with its failures as error numbers. What else it raises ends the program."""
 
-    def call(process: Process, memory: Memory, *arguments: int) -> int | None:
+    def call(guest: Any, memory: Memory, *arguments: int) -> int | None:
         try:
-            return function(process, memory, *arguments)
+            return function(process_of(guest), memory, *arguments)
         except FileError as error:
             return OF_PROBLEM[error.problem]
         except WasiError as error:
@@ -249,7 +249,3 @@ def answered(function: WasiFunction) -> WasiFunction:
             return Errno.FAULT
 
     return call
-
-
-def _for_guest(function: WasiFunction, process_of: Callable[[Guest], Process]) -> WasiFunction:
-    return lambda guest, memory, *arguments: function(process_of(guest), memory, *arguments)

@@ -1,0 +1,135 @@
+"""Several files changed as one: what a run wrote is first kept whole as an intent, then made real.
+
+A crash before the intent stands leaves every file as before; after it, the next one who comes makes the rest real.
+An intent is a folder `commits/<name>` in the library's state folder; renaming it there is the commit point.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from metier.sandbox.hostfiles import Change, commit
+
+log = logging.getLogger(__name__)
+FOLDER = "commits"
+STAGED = ".staged-"
+
+
+def keep(
+    state: Path | None,
+    roots: Mapping[str, Path],
+    changes: list[Change],
+    *,
+    checkpoint: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Makes the changes of a run real, all or none. Without a state folder a crash may come between two files.
+
+    Raises:
+        OSError: they cannot be; then nothing was changed, or `finish` has to be called once the obstacle is gone.
+    """
+    if state is None or len(changes) < 2:
+        commit(roots, changes, checkpoint=checkpoint)
+        return
+    intent = _written(state / FOLDER, changes, checkpoint)
+    begun: list[str] = []
+
+    def renamed(path: str) -> None:
+        begun.append(path)
+        checkpoint(path)
+
+    try:
+        commit(roots, changes, checkpoint=renamed)
+    except OSError:
+        if not begun:
+            shutil.rmtree(intent, ignore_errors=True)
+        raise
+    checkpoint("made real")
+    shutil.rmtree(intent, ignore_errors=True)
+
+
+def unfinished(state: Path | None) -> bool:
+    """Whether a commit is under way, or was broken off."""
+    if state is None:
+        return False
+    try:
+        with os.scandir(state / FOLDER) as entries:
+            return any(not entry.name.startswith(STAGED) for entry in entries)
+    except OSError:
+        return False
+
+
+def finish(state: Path, roots: Mapping[str, Path]) -> None:
+    """Makes real what was broken off after its commit point, and removes what was broken off before.
+
+    To be called under the lock that writers hold. What still cannot be made real waits for the next time.
+    """
+    for intent in sorted((state / FOLDER).iterdir()):
+        try:
+            if not intent.name.startswith(STAGED):
+                commit(roots, _read(intent))
+        except OSError as error:
+            log.warning("a commit that was broken off cannot be finished: %s", error)
+            continue
+        except (ValueError, KeyError) as error:
+            log.warning("%s is damaged and is dropped: %s", intent, error)
+        shutil.rmtree(intent, ignore_errors=True)
+
+
+def _written(folder: Path, changes: list[Change], checkpoint: Callable[[str], None]) -> Path:
+    folder.mkdir(exist_ok=True)
+    name = secrets.token_hex(8)
+    staged = folder / f"{STAGED}{name}"
+    staged.mkdir()
+    about: list[dict[str, Any]] = []
+    for number, change in enumerate(changes):
+        about.append(
+            {"root": change.root, "path": change.path, "directory": change.directory, "removed": change.removed}
+        )
+        if change.content is not None:
+            about[-1]["content"] = f"{number}"
+            _write(staged / f"{number}", change.content)
+            checkpoint(f"intent {number}")
+    _write(staged / "changes.json", json.dumps(about).encode("utf-8"))
+    _sync(staged)
+    checkpoint("intent whole")
+    intent = folder / name
+    staged.rename(intent)
+    _sync(folder)
+    checkpoint("intent stands")
+    return intent
+
+
+def _read(intent: Path) -> list[Change]:
+    about = json.loads((intent / "changes.json").read_text(encoding="utf-8"))
+    return [
+        Change(
+            entry["root"],
+            entry["path"],
+            (intent / entry["content"]).read_bytes() if "content" in entry else None,
+            entry["directory"],
+            entry["removed"],
+        )
+        for entry in about
+    ]
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
