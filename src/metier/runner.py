@@ -111,7 +111,13 @@ class Runner:
     def rehearse(self, loaded: Loaded, value: Any, *, fixtures: Mapping[str, Any] | None = None) -> Ran | Failed:
         """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
         run = self._prepared(loaded, value, fixtures=_fixture_files(fixtures))
-        return run if isinstance(run, Failed) else run.outcome()
+        outcome = run if isinstance(run, Failed) else run.outcome()
+        if isinstance(outcome, Ran) and isinstance(run, Run):
+            try:
+                run.files.changes()
+            except OSError as error:
+                return _failed(outcome, "effects", f"what it wrote could not be kept: {error}")
+        return outcome
 
     def replay(self, loaded: Loaded, value: Any, layers: Sequence[Permissions], record: ReplayedRecord) -> Ran | Failed:
         """The run once more, with everything outside it told from the record and under the grant that it had.

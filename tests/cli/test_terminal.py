@@ -178,7 +178,7 @@ def test_init_says_how_to_use_a_library_elsewhere(library: Library, tmp_path: Pa
 def completed(library: Library, line: str) -> list[str]:
     more = {"_METIER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
     done = subprocess.run(METIER, env=environment(library, **more), capture_output=True, text=True)
-    return [entry.partition(",")[2] for entry in done.stdout.splitlines()]
+    return [entry.partition(",")[2] for entry in done.stdout.splitlines() if entry]
 
 
 def test_the_shell_completes_commands_options_and_ids(library: Library) -> None:

@@ -31,7 +31,10 @@ def adopt(outer: FileSystem, change: Change) -> None:
         FileError: the caller's bounds do not allow it.
     """
     path = _whole(change.root, change.path)
-    if change.directory:
+    if change.directory and change.removed:
+        if outer.exists(path):
+            outer.remove_directory(path)
+    elif change.directory:
         if not outer.exists(path):
             outer.make_directory(path)
     elif change.content is None:
