@@ -30,6 +30,7 @@ FLOORS = [
     | {"model_failures", "journal", "toolchains", "effects", "runner", "record"},
     {"mutation", "replay", "testing"},
     {"runtime"},
+    {"batch", "example_check"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import json
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from metier import events
 from metier.approval import Always, Approver, NoApprover
-from metier.capability import Capability, Example
+from metier.capability import Capability
 from metier.config import Settings, load_settings, root_paths
 from metier.errors import (
     ApprovalPending,
@@ -51,10 +50,6 @@ MAX_TASK_CHARACTERS = 100_000
 MAX_MUTATIONS = 3
 """New capabilities that one task may bring about."""
 MAX_EMPTY_REPLIES = 2
-START_SECONDS = 60.0
-"""What a worker process may take until its first result, on top of the run."""
-PORTABLE = "pulley64"
-"""wasmtime's portable interpreter: the same module on an independent back end."""
 MAX_LOADED = 256
 """Programs kept ready in memory."""
 
@@ -156,13 +151,12 @@ class Runtime:
             policy=settings.policy.ceiling,
             limits=settings.limits,
             state=state,
-            resolve=lambda id, version: self._load(library.get(id, version)),
+            resolve=lambda id, version: self.load(library.get(id, version)),
         )
         self.memory = TaskMemory(state)
         self.journal = Journal(state, keep_runs=settings.journal.runs)
         self._state = state
         self._index: CapabilityIndex | None = None
-        self._portable: Runner | None = None
         self._loaded: dict[tuple[str, int, str], Loaded] = {}
         self._lock = threading.RLock()
 
@@ -309,36 +303,13 @@ class Runtime:
     ) -> Ran | Failed:
         """Runs one version on live data and keeps the run in the journal. `grant` narrows what it may do."""
         try:
-            outcome = self.runner.run(self._load(capability), input, grant=grant)
+            outcome = self.runner.run(self.load(capability), input, grant=grant)
         except InvalidModule as error:
             said = str(error).removeprefix(f"{capability.id}: ")
             outcome = Failed(capability.id, capability.version, input, "module", said)
         outcome = dataclasses.replace(outcome, run_id=new_run_id())
         self.journal.run(outcome, capability, task_run_id=task_run_id)
         return outcome
-
-    def check_examples(self, capability: Capability, *, portable: bool = False) -> list[str | None]:
-        """For each frozen example of a version how it does not hold, or None; on copies of the data.
-
-        With `portable` it runs on the portable interpreter as well, and must give the same bytes and the same fuel.
-        """
-        from metier.mutation.gates import mismatch
-
-        loaded = self._load(capability)
-        problems = []
-        for example in capability.examples:
-            outcome = self.runner.rehearse(loaded, example.input, fixtures=example.fixtures)
-            problem = mismatch(example, outcome)
-            if problem is None and portable:
-                problem = _differs(outcome, self._on_pulley(capability, example))
-            problems.append(problem)
-        return problems
-
-    def _on_pulley(self, capability: Capability, example: Example) -> Ran | Failed:
-        if self._portable is None:
-            self._portable = self.runner.on(Box(target=PORTABLE))
-        wasm = self.library.load(capability.id, capability.version).wasm
-        return self._portable.rehearse(self._portable.load(capability, wasm), example.input, fixtures=example.fixtures)
 
     def replay(self, run_id: str) -> Comparison:
         """Executes a recorded run once more, offline, and compares it with what it was.
@@ -349,9 +320,10 @@ class Runtime:
         recorded = self.journal.recorded(run_id)
         if recorded is None:
             raise UsageError(f"the journal has no run {run_id!r}; `metier runs` lists them")
-        return replay(self.runner, lambda id, version: self._load(self.library.get(id, version)), recorded)
+        return replay(self.runner, lambda id, version: self.load(self.library.get(id, version)), recorded)
 
-    def _load(self, capability: Capability) -> Loaded:
+    def load(self, capability: Capability) -> Loaded:
+        """A version, ready to run; kept ready for the next time."""
         key = (capability.id, capability.version, capability.sha256 or "")
         with self._lock:
             loaded = self._loaded.get(key) if capability.sha256 else None
@@ -627,47 +599,6 @@ def _state_folder(library: Library) -> Path | None:
         return library.make_state()
     except (MetierError, OSError):
         return None
-
-
-def _differs(native: Ran | Failed, portable: Ran | Failed) -> str | None:
-    """How two runs of the same example differ that must not."""
-    for what in ("output_text", "error", "fuel"):
-        here, there = getattr(native, what, None), getattr(portable, what, None)
-        if here != there:
-            return f"the portable interpreter disagrees: {what} is {there!r}, not {here!r}"
-    return None
-
-
-def map_inputs(
-    library: Path, capability: str, version: int | None, inputs: Iterable[Any], workers: int
-) -> Iterator[dict[str, Any]]:
-    """One capability over many inputs in `workers` processes: `{"output"}` or `{"error", "kind"}` for each, in order.
-
-    A worker that dies takes one input with it. Nothing runs before the first result is asked for.
-    """
-    from metier.sandbox.workers import Lost, Pool
-
-    seconds = load_settings(library).limits.seconds
-    Library.open(library).get(capability, version)
-    pool: Pool[Any, dict[str, Any]] = Pool(
-        functools.partial(_mapper, library, capability, version), workers, seconds=2 * seconds + START_SECONDS
-    )
-    for result in pool.map(inputs):
-        yield {"error": result.reason, "kind": "lost"} if isinstance(result, Lost) else result
-
-
-def _mapper(library: Path, capability: str, version: int | None) -> Callable[[Any], dict[str, Any]]:
-    """What a worker does with an input."""
-    runtime = Runtime.open(library)
-    found = runtime.library.get(capability, version)
-
-    def run(input: Any) -> dict[str, Any]:
-        outcome = runtime.execute(found, input)
-        if isinstance(outcome, Ran):
-            return {"output": outcome.output}
-        return {"error": outcome.error, "kind": outcome.code or outcome.kind}
-
-    return run
 
 
 def _blocking(work: Coroutine[Any, Any, Result]) -> Result:

@@ -14,8 +14,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+MAX_VALIDATORS = 512
 MAX_DEPTH = 100
 """Levels of nesting in a JSON text; deeper is refused by name instead of by a RecursionError."""
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 class InvalidJson(ValueError):
@@ -52,12 +57,12 @@ def parse(text: str | bytes, *, what: str) -> Any:
 
 def canonical(value: Any) -> str:
     """`value` as JSON text that is the same for equal values: sorted keys, no spaces, no escapes beyond need."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def compact(value: Any) -> str:
     """`value` as JSON text with its own key order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _COMPACT.encode(value)
 
 
 def check_schema(schema: Any) -> str | None:
@@ -92,11 +97,13 @@ def _keyword_problem(keyword: str, value: Any) -> str | None:
 
 def violation(schema: dict[str, Any], value: Any) -> str | None:
     """The first way in which `value` breaks `schema`, in one line; None when it conforms."""
+    if not schema:
+        return None
     import pydantic_core
     import referencing.exceptions
 
     try:
-        error = next(iter(sorted(_validator(canonical(schema)).iter_errors(value), key=_importance)), None)
+        error = next(iter(sorted(_validator_of(schema).iter_errors(value), key=_importance)), None)
     except referencing.exceptions.Unresolvable as unresolved:
         return f"the schema has a reference that leads nowhere: {unresolved}"
     except RecursionError:
@@ -145,7 +152,22 @@ def _pointer(path: Any) -> str:
     return "/" + "/".join(str(step) for step in path)
 
 
-@functools.lru_cache(maxsize=512)
+_known: dict[int, tuple[dict[str, Any], Any]] = {}
+"""Validators by the identity of their schema, which is kept with them: schemas in contracts are never changed."""
+
+
+def _validator_of(schema: dict[str, Any]) -> Any:
+    found = _known.get(id(schema))
+    if found is not None and found[0] is schema:
+        return found[1]
+    if len(_known) > MAX_VALIDATORS:
+        _known.clear()
+    validator = _validator(canonical(schema))
+    _known[id(schema)] = (schema, validator)
+    return validator
+
+
+@functools.lru_cache(maxsize=MAX_VALIDATORS)
 def _validator(schema: str) -> Any:
     import referencing
 

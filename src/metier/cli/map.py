@@ -12,12 +12,12 @@ from typing import IO, Any
 
 import click
 
+from metier.batch import map_inputs
 from metier.cli import Cli
 from metier.cli.completing import capability_ids
 from metier.cli.output import note
 from metier.cli.show import parse_name
 from metier.errors import UsageError
-from metier.runtime import map_inputs
 from metier.schemas import InvalidJson, compact, parse
 
 

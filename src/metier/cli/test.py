@@ -11,7 +11,7 @@ from metier.cli import Cli
 from metier.cli.completing import capability_ids
 from metier.cli.output import opened, print_json, say
 from metier.errors import MetierError
-from metier.runtime import Runtime
+from metier.example_check import ExampleCheck
 
 
 @click.command("test")
@@ -26,7 +26,8 @@ def command(context: click.Context, cli: Cli, ids: tuple[str, ...], backend: str
     """
     with opened(cli) as runtime:
         chosen = [runtime.library.get(id) for id in ids] if ids else runtime.library.live()
-        results = [result for c in chosen for result in _tested(runtime, c, backend == "pulley")]
+        check = ExampleCheck(runtime, portable=backend == "pulley")
+        results = [result for c in chosen for result in _tested(check, c)]
     failed = [result for result in results if result["problem"]]
     if cli.as_json:
         print_json({"passed": len(results) - len(failed), "failed": len(failed), "examples": results})
@@ -37,9 +38,9 @@ def command(context: click.Context, cli: Cli, ids: tuple[str, ...], backend: str
     context.exit(1 if failed else 0)
 
 
-def _tested(runtime: Runtime, capability: Capability, portable: bool) -> list[dict[str, Any]]:
+def _tested(check: ExampleCheck, capability: Capability) -> list[dict[str, Any]]:
     try:
-        problems = runtime.check_examples(capability, portable=portable)
+        problems = check.problems(capability)
     except MetierError as error:
         return [{"id": capability.id, "example": 0, "task": None, "problem": str(error)}]
     return [

@@ -1,7 +1,7 @@
 """Compiled code, kept between processes. Loading it is running it, so each file is private and authenticated.
 
-An entry is a file of native code and a tag beside it: a keyed BLAKE2b over its name and code, with a key that only this
-user can read. A file that anyone else could have written, or whose tag does not match, is compiled anew.
+An entry is a file of native code and a tag beside it: an HMAC-SHA256 over its name and code, with a key that only
+this user can read. A file that anyone else could have written, or whose tag does not match, is compiled anew.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class CompiledCode:
                 temporary.unlink(missing_ok=True)
 
     def _tag(self, name: str, code: bytes | bytearray | mmap.mmap) -> bytes:
-        keyed = hashlib.blake2b(name.encode(), key=self._key(), person=b"metier code")
+        keyed = hmac.new(self._key(), name.encode(), "sha256")
         keyed.update(code)
         return keyed.digest()
 
