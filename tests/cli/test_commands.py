@@ -235,8 +235,13 @@ def test_python_source_is_added_and_edited_into_the_next_version(metier: Shell, 
     source.write_text(metier("show", "double", "--source")[1] + "\n# better\n", encoding="utf-8")
     assert metier.json("add", str(source)) == {"id": "double", "version": 2}
     assert [v["version"] for v in metier.json("history", "double")] == [1, 2]
+    assert "+# better" in metier("diff", "double@1", "double@2")[1]
+    assert list(metier.json("diff", "double")["changes"]) == ["src/capability.py"]
+    assert metier.json("rollback", "double", "1") == {"id": "double", "version": 3, "from": 1}
+    assert metier("diff", "double@1", "double@3")[1] == "no difference\n"
+    assert metier("rollback", "double", "9")[0] == 1
     inside = metier.library / "double" / "src" / "capability.py"
-    assert metier.json("add", str(inside)) == {"id": "double", "version": 3}
+    assert metier.json("add", str(inside)) == {"id": "double", "version": 4}
     inside.write_text("edited in place", encoding="utf-8")
     assert "changed since it was published" in metier("call", "double", '{"n": 1}')[2]
 

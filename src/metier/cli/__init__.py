@@ -27,6 +27,8 @@ COMMANDS = {
     "add": "Publish hand-written source or wasm, through the same checks.",
     "test": "Rerun the frozen examples.",
     "history": "List the versions of a capability.",
+    "diff": "Show what changed between two versions.",
+    "rollback": "Publish an earlier version again.",
     "retire": "Take a capability out of use; nothing is deleted.",
     "restore": "Take a retired capability back into use.",
     "permissions": "Say in plain words what a capability may do.",
