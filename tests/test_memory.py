@@ -317,3 +317,14 @@ def test_an_authors_template_is_filled_with_any_output() -> None:
     solved = Remembered("get_salary", 1, {}, "{name} earns {salary:,}.", None, None, "read")
     assert answer_from(solved, json.dumps(OUTPUT), OUTPUT) == "John Smith earns 85,000."
     assert answer_from(solved, '{"nothing": 1}', {"nothing": 1}) == "nothing: 1"
+
+
+def test_solved_tasks_are_told_by_capability_and_anew_after_a_change(tmp_path: Path) -> None:
+    memory = TaskMemory(tmp_path)
+    assert memory.solved() == {}
+    memory.remember("What is A?", "get_a", 1, {}, "1", "It is 1.", "read")
+    memory.remember("What is A again?", "get_a", 1, {}, "1", "It is 1.", "read")
+    assert memory.solved() == {"get_a": ("what is a", "what is a again")}
+    memory.forget("What is A?")
+    assert memory.solved() == {"get_a": ("what is a again",)}
+    memory.close()

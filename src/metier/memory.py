@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,11 +34,14 @@ __all__ = [
 ]
 
 FILE_NAME = "memory.sqlite"
-LAYOUT = 1
+LAYOUT = 2
+SEARCHED = 64
+"""Solved tasks of one capability that retrieval gets to see."""
 TABLES = """
 CREATE TABLE solved (
   task_sha256 BLOB PRIMARY KEY, task TEXT NOT NULL, capability TEXT NOT NULL, version INTEGER NOT NULL,
-  input TEXT NOT NULL, output TEXT NOT NULL, answer TEXT NOT NULL, template TEXT, effects TEXT NOT NULL
+  input TEXT NOT NULL, output TEXT NOT NULL, answer TEXT NOT NULL, template TEXT, effects TEXT NOT NULL,
+  at REAL NOT NULL
 )
 """
 
@@ -67,6 +71,8 @@ class TaskMemory:
     def __init__(self, state: Path | None) -> None:
         self._store = LocalStore(state and state / FILE_NAME, layout=LAYOUT, tables=TABLES)
         self._examples = _ExampleTasks()
+        self._solved_state: list[tuple[Any, ...]] = []
+        self._solved_tasks: dict[str, tuple[str, ...]] = {}
 
     def remember(
         self,
@@ -89,8 +95,8 @@ class TaskMemory:
         template = learn_template(answer, output, task)
         texts = (normalize_task(task), capability_id, json.dumps(input), output_text, answer, template, effects)
         normal, id, arguments, *rest = (text and _storable(text) for text in texts)
-        row = (_key(task), normal, id, version, arguments, *rest)
-        return self._store.write("INSERT OR REPLACE INTO solved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
+        row = (_key(task), normal, id, version, arguments, *rest, time.time())
+        return self._store.write("INSERT OR REPLACE INTO solved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
 
     def recall(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
         """How `task` was solved, if it was: the same words up to case, spaces and final punctuation.
@@ -100,6 +106,20 @@ class TaskMemory:
         them have this task.
         """
         return self._solved(task, capabilities) or self._examples.recall(normalize_task(task), capabilities)
+
+    def solved(self) -> Mapping[str, tuple[str, ...]]:
+        """The tasks that were solved, as they are compared, by the id of the capability that did; oldest first.
+
+        At most SEARCHED of the latest for each. Read again only when something was remembered or forgotten.
+        """
+        state = self._store.read("SELECT count(*), max(at), total(at) FROM solved")
+        if state != self._solved_state:
+            found: dict[str, list[str]] = {}
+            for capability, task in self._store.read("SELECT capability, task FROM solved ORDER BY at, task_sha256"):
+                found.setdefault(capability, []).append(task)
+            self._solved_tasks = {id: tuple(tasks[-SEARCHED:]) for id, tasks in found.items()}
+            self._solved_state = state
+        return self._solved_tasks
 
     def forget(self, task: str) -> bool:
         """Drop what was kept for `task`. Returns whether there was anything."""

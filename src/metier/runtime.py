@@ -350,7 +350,7 @@ class Runtime:
         live = {c.id: c for c in self.library.live()}
         with self._lock:
             index = self._open_index()
-            index.refresh(live.values())
+            index.refresh(live.values(), self.memory.solved())
             return [(live[id], score) for id, score in index.nearest(task, k)]
 
     def _open_index(self) -> CapabilityIndex:

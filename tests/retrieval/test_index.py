@@ -343,3 +343,19 @@ def test_ten_thousand_capabilities_stay_quick(tmp_path: Path) -> None:
         index.nearest(f"convert unit {n}", 5)
         times.append(time.perf_counter() - start)
     assert sorted(times)[15] < 0.02  # ten times what it takes on an idle machine; bench/ has the figures
+
+
+def test_a_capability_is_found_by_the_words_of_tasks_that_it_solved(tmp_path: Path) -> None:
+    index = CapabilityIndex(tmp_path, WordLlamaEmbedder())
+    tools = [
+        Capability(id="get_ledger", summary="Returns entries of the ledger.", binary="a.wasm"),
+        Capability(id="get_roster", summary="Returns people on the roster.", binary="b.wasm"),
+    ]
+    index.refresh(tools)
+    before = dict(index.nearest("who works the night shift", 2))
+    index.refresh(tools, {"get_ledger": ("who works the night shift tonight",)})
+    after = dict(index.nearest("who works the night shift", 2))
+    assert after["get_ledger"] > max(before["get_ledger"], after["get_roster"])
+    index.refresh(tools)
+    assert dict(index.nearest("who works the night shift", 2)) == before
+    index.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ MAX_TEXT_CHARACTERS = 4096
 """A longer query or text is cut to its first three quarters and its last quarter of this many characters."""
 
 MAX_TASKS = 64
-"""Example tasks of one capability that are searched; the later ones, where there are more."""
+"""Tasks of one capability that are searched; the later ones, where there are more."""
 
 _TAIL = MAX_TEXT_CHARACTERS // 4
 
@@ -33,11 +33,13 @@ class Document:
             yield from words(text)
 
 
-def document(capability: Capability) -> Document:
-    """What of `capability` is searched: name, summary, parameters and their descriptions, tasks of its examples."""
+def document(capability: Capability, solved: Sequence[str] = ()) -> Document:
+    """What of `capability` is searched: name, summary, parameters and their descriptions, and the tasks that it solves:
+    those of its examples and those that were `solved` with it, oldest first."""
     parameters = _parameters(capability.input_schema)
     names = " ".join(_spaced(name) for name, _ in parameters)
-    tasks = dict.fromkeys(bounded(example.task) for example in capability.examples if example.task)
+    examples = (example.task for example in capability.examples if example.task)
+    tasks = dict.fromkeys(bounded(task) for task in (*examples, *solved))
     return Document(
         title=bounded(f"{_spaced(capability.id)}: {capability.summary} {names}"),
         tasks=tuple(tasks)[-MAX_TASKS:],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class _Table:
     vectors: Vectors
     lexical: LexicalIndex
     rows: dict[str, int] = field(default_factory=dict)
+    solved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The solved tasks, by id, that the vectors were made with."""
 
 
 class CapabilityIndex:
@@ -54,8 +56,10 @@ class CapabilityIndex:
         self._refreshing = threading.Lock()
         self._table = self._empty()
 
-    def refresh(self, capabilities: Iterable[Capability]) -> None:
+    def refresh(self, capabilities: Iterable[Capability], solved: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Make these the searched ones, as far as they are live. Only texts that were never embedded are embedded.
+
+        `solved` are tasks that were solved with a capability, by its id: it is found by their words too.
 
         Raises:
             ModelError: the embedder's endpoint failed. The index stays as it was.
@@ -63,14 +67,17 @@ class CapabilityIndex:
         with self._refreshing:
             wanted = {capability.id: capability for capability in capabilities if capability.live}
             table = self._table
+            tasks = solved or {}
             known = {id: row for id, row in table.rows.items() if id in wanted}
             changed = [
                 capability
                 for id, capability in wanted.items()
-                if (row := known.get(id)) is None or not _same(table.capabilities[row], capability)
+                if (row := known.get(id)) is None
+                or not _same(table.capabilities[row], capability)
+                or table.solved.get(id) != tasks.get(id)
             ]
             if changed or len(known) != len(table.rows):
-                self._table = self._updated(table, wanted, changed)
+                self._table = self._updated(table, wanted, changed, tasks)
 
     def nearest(self, query: str, k: int) -> list[tuple[str, float]]:
         """At most `k` ids with their scores, best first, equal scores by id.
@@ -104,21 +111,29 @@ class CapabilityIndex:
             if self._table.vectors.shape[1] != dimensions:
                 self._store.forget()
                 capabilities = {capability.id: capability for capability in self._table.capabilities}
-                self._table = self._updated(self._empty(), capabilities, list(capabilities.values()))
+                self._table = self._updated(
+                    self._empty(), capabilities, list(capabilities.values()), self._table.solved
+                )
             table = self._table
         if table.vectors.shape[1] != dimensions:
             raise ModelError(f"{self._embedder.name}: vectors of {dimensions} and {table.vectors.shape[1]} dimensions")
         return table
 
-    def _updated(self, table: _Table, wanted: dict[str, Capability], changed: Sequence[Capability]) -> _Table:
+    def _updated(
+        self,
+        table: _Table,
+        wanted: dict[str, Capability],
+        changed: Sequence[Capability],
+        solved: Mapping[str, tuple[str, ...]],
+    ) -> _Table:
         fresh = {capability.id for capability in changed}
         kept = [row for id, row in table.rows.items() if id in wanted and id not in fresh]
-        documents = [document(capability) for capability in changed]
+        documents = [document(capability, solved.get(capability.id, ())) for capability in changed]
         vectors = self._vectors(documents)
         old = table.vectors[kept]
         if kept and changed and old.shape[1] != vectors.shape[1]:
             self._store.forget()
-            return self._updated(self._empty(), wanted, list(wanted.values()))
+            return self._updated(self._empty(), wanted, list(wanted.values()), solved)
         joined = np.concatenate([old, vectors]) if kept and changed else vectors if changed else old
         bags = [table.bags[row] for row in kept]
         bags += [
@@ -127,7 +142,7 @@ class CapabilityIndex:
         ]
         capabilities = (*(wanted[table.capabilities[row].id] for row in kept), *changed)
         rows = {capability.id: row for row, capability in enumerate(capabilities)}
-        return _Table(capabilities, tuple(bags), joined, LexicalIndex(self._vocabulary, bags), rows)
+        return _Table(capabilities, tuple(bags), joined, LexicalIndex(self._vocabulary, bags), rows, solved)
 
     def _vectors(self, documents: Sequence[Document]) -> Vectors:
         """One unit vector a document: the weighted mean of its title's and its tasks' vectors."""
