@@ -111,7 +111,7 @@ def test_a_form_between_three_keys_and_the_whole_is_an_error(key: str) -> None:
         ({"provenance": {"author": "x"}}, "provenance.created "),
         ({"color\nred": 1}, "color red is not a key that Metier knows$"),
         ({"color": 1, "shape": 2}, "and 1 more"),
-        ({"effects": "pure"}, "permissions ask for effects"),
+        ({"effects": "pure"}, "but permissions ask for more"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_key_in_one_line(change: dict[str, Any], problem: str) -> None:

@@ -269,3 +269,25 @@ def test_the_nearest_are_capabilities_with_scores(opened: Opened) -> None:
     (first, score), (second, lower) = opened().nearest("What is John's salary?", k=2)
     assert (first.id, second.id) == ("get_salary_details", "get_car_details")
     assert score > lower
+
+
+def test_an_answer_that_compares_two_runs_is_not_remembered_as_one(opened: Opened) -> None:
+    both = runs("get_salary_details", name="John")["tool_calls"] + runs("get_salary_details", name="Jane")["tool_calls"]
+    task = "Who earns more, John or Jane?"
+    opened({"tool_calls": both}, {"content": "John Smith earns more."}).run_sync(task)
+    with pytest.raises(SetupMissing):
+        opened().run_sync(task)
+
+
+def test_a_change_that_follows_from_what_a_program_said_needs_consent(opened: Opened, library: Library) -> None:
+    publish(library, "raise_salary", "Raises an employee's salary.", {"salary": 90000}, effects="write")
+    task = "What is John's salary, and which salary raise is due?"
+    reads, writes = runs("get_salary_details", name="John"), runs("raise_salary", name="John")
+    runtime = opened(reads, writes, {"content": "A raise is due."})
+    answer = runtime.run_sync(task)
+    assert (answer.withheld, [r.capability for r in answer.used]) == (("raise_salary",), ["get_salary_details"])
+    assert "--allow-writes" in json.dumps(told(runtime))
+    allowed = opened(reads, writes, {"content": "It was raised to 90000."}).run_sync(task, allow_writes=True)
+    assert (allowed.withheld, len(allowed.used)) == ((), 2)
+    direct = opened(writes, {"content": "It was raised to 90000."}).run_sync("Raise the salary of John, please.")
+    assert (direct.withheld, len(direct.used)) == ((), 1)

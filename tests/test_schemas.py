@@ -234,3 +234,22 @@ def test_any_object_is_judged_as_a_schema_and_never_breaks_the_judge(schema: dic
 @given(JSON)
 def test_a_constant_allows_itself(value: Any) -> None:
     assert schemas.violation({"const": value}, value) is None
+
+
+@pytest.mark.parametrize(
+    ("format", "good", "bad"),
+    [
+        ("date", "2026-12-31", "someday"),
+        ("date-time", "2026-12-31T10:00:00+01:00", "2026-13-01T00:00:00Z"),
+        ("time", "00:00:00", "25:00"),
+        ("email", "a@example.com", "nobody"),
+        ("ipv4", "127.0.0.1", "127.1"),
+        ("uuid", "00000000-0000-0000-0000-000000000000", "x"),
+    ],
+)
+def test_formats_are_held_to(format: str, good: str, bad: str) -> None:
+    schema = {"type": ["string", "integer"], "format": format}
+    assert schemas.violation(schema, good) is None
+    assert schemas.violation(schema, 5) is None
+    assert "is not a" in str(schemas.violation(schema, bad))
+    assert schemas.violation({"format": "nickname"}, bad) is None

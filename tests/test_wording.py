@@ -89,7 +89,7 @@ def test_filling_hostile_templates_never_raises(template: str, output: Any) -> N
         ("Room 5 seats 8.", {"room": "Room 5", "n": 5, "seats": 8}, "", "{room} seats {seats}."),
         ("{85}", {"n": 85}, "", "{{{n}}}"),
         ("The total is 42.", 42, "", "The total is {}."),
-        ("Of 2026, Ann has 7 days.", {"days": 7}, "Ann's days off in 2026?", "Of 2026, Ann has {days} days."),
+        ("Of 2026, Ann has 7 days.", {"days": 7}, "Ann's days off in 2026?", None),
     ],
 )
 def test_values_in_an_answer_become_placeholders(answer: str, output: Any, task: str, template: str) -> None:
@@ -177,3 +177,23 @@ def test_a_long_output_is_cut_and_says_so() -> None:
 @given(outputs)
 def test_every_output_is_readable(output: Any) -> None:
     assert readable(output) == readable(output)
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        ("Does John earn more than 80000 USD?", "Yes, John earns 85000 USD."),
+        ("Is John paid in dollars?", "John is paid in USD."),
+        ("What does John earn, compared with 80000?", "85000 USD, which is more than 80000."),
+        ("What does John earn?", "He earns 85000 USD, the highest of them."),
+        ("What does John earn?", "He doesn't earn 85000 USD yet."),
+    ],
+)
+def test_a_judgement_over_old_values_is_not_learned(task: str, answer: str) -> None:
+    assert learn_template(answer, {"salary": 85000, "currency": "USD"}, task) is None
+
+
+def test_a_number_of_the_task_is_kept_only_if_the_program_was_given_it() -> None:
+    output, answer, task = {"days": 12}, "12 days until 2026.", "How many days until 2026?"
+    assert learn_template(answer, output, task) is None
+    assert learn_template(answer, output, task, {"until": 2026}) == "{days} days until 2026."

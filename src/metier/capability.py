@@ -106,9 +106,9 @@ class Contract(_Strict):
         )
         writes = writes or any(set(h.methods) - {"GET", "HEAD"} for h in wants.http)
         if writes and self.effects != "write":
-            raise ValueError(f'permissions ask to write, but effects is "{self.effects}"; it must be "write"')
+            raise ValueError(f'effects is "{self.effects}", but permissions ask to write; make it "write"')
         if self.effects == "pure" and (wants.files or wants.http or wants.sql or wants.call):
-            raise ValueError('permissions ask for effects, but effects is "pure"; it must be "read" or "write"')
+            raise ValueError('effects is "pure", but permissions ask for more; make it "read" or "write"')
         return self
 
 

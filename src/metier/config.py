@@ -53,6 +53,9 @@ class AgentSettings(_Strict):
     steps: Annotated[int, Field(ge=1, le=200)] = 16
     """Requests to the model for one task, mutations not counted."""
     mutation_rounds: Annotated[int, Field(ge=1, le=20)] = 5
+    samples: bool = False
+    """Whether an author sees the first records of every file that may be granted, and not of its parent's files only.
+    Of the others it sees the shape."""
     recall_writes: bool = False
     """Whether a task that changes data may be repeated from memory without asking."""
 

@@ -108,6 +108,8 @@ class Answered:
     created: tuple[str, ...]
     waiting: tuple[str, ...]
     """Ids of drafts that wait for approval."""
+    withheld: tuple[str, ...]
+    """Ids of capabilities that were not run, because they change data and nobody had allowed that."""
     model_calls: int
     tokens: int
 

@@ -20,7 +20,7 @@ from metier import schemas
 from metier.capability import Capability, Effects, Example
 from metier.grounding import ground
 from metier.localstore import LocalStore
-from metier.wording import fill, learn_template, look_up, placeholders, readable
+from metier.wording import fill, learn_template, leaves, look_up, placeholders, readable
 
 __all__ = [
     "Remembered",
@@ -92,7 +92,7 @@ class TaskMemory:
         """
         if output is ...:
             output = _parsed(output_text)
-        template = learn_template(answer, output, task)
+        template = learn_template(answer, output, task, input)
         texts = (normalize_task(task), capability_id, json.dumps(input), output_text, answer, template, effects)
         normal, id, arguments, *rest = (text and _storable(text) for text in texts)
         row = (_key(task), normal, id, version, arguments, *rest, time.time())
@@ -198,10 +198,21 @@ def _unchanged(old: Capability, new: Capability) -> bool:
 def _solved_examples(capability: Capability) -> dict[str, tuple[Example, ...]]:
     found: dict[str, tuple[Example, ...]] = {}
     for example in capability.examples:
-        if example.task and example.error is None:
+        if example.task and example.error is None and (_by_hand(capability) or _says_all(example)):
             task = normalize_task(example.task)
             found[task] = (*found.get(task, ()), example)
     return found
+
+
+def _by_hand(capability: Capability) -> bool:
+    """Whether a person wrote it; what a model wrote names provider and model, as in openai:gpt-5."""
+    return capability.provenance is None or ":" not in capability.provenance.author
+
+
+def _says_all(example: Example) -> bool:
+    """Whether the task has every argument in its words, so that it stands for no other input as well."""
+    task = (example.task or "").casefold()
+    return all(str(value).casefold() in task for _, value in leaves(example.input) if not isinstance(value, bool))
 
 
 def normalize_task(task: str) -> str:

@@ -50,6 +50,8 @@ MAX_TASK_CHARACTERS = 100_000
 MAX_MUTATIONS = 3
 """New capabilities that one task may bring about."""
 MAX_EMPTY_REPLIES = 2
+MAX_SAME_RUNS = 2
+"""How often one task may run the same capability on the same input."""
 MAX_LOADED = 256
 """Programs kept ready in memory."""
 
@@ -59,6 +61,13 @@ memory has no answer to this task, and no model is set.
   set a key         OPENAI_API_KEY, ANTHROPIC_API_KEY, AZURE_OPENAI_… or FOUNDRY_… ; [model] in metier.toml names one
   run one yourself  metier call {id} '{{...}}'   (metier show {id} says what it takes)
   connect an agent  metier mcp   (it brings the model, this library the skills)"""
+
+WITHHELD = (
+    "this changes data, and programs have told you things since the user spoke, so the user has to allow it. Tell the "
+    "user what would be changed; it is done when they repeat the task with --allow-writes."
+)
+"""A change may follow from the user's words alone. One that follows from what a program returned needs consent, or a
+text in somebody's data could bring it about."""
 
 TOOLS = (
     Tool(
@@ -86,7 +95,7 @@ TOOLS = (
             "properties": {
                 "task_description": {
                     "type": "string",
-                    "description": "what it must do, in general terms: the inputs, the output, where the data is",
+                    "description": "what it must do, in general terms: which inputs, which output",
                 },
                 "parent_capability_id": {
                     "type": "string",
@@ -115,6 +124,8 @@ class Answer:
     """Ids of capabilities that were written for this task."""
     waiting: tuple[str, ...] = ()
     """Ids of drafts that were written for this task and wait for approval."""
+    withheld: tuple[str, ...] = ()
+    """Ids of capabilities that would have changed data, and were not run because nobody had allowed it."""
     model_calls: int = 0
     tokens: int = 0
 
@@ -197,7 +208,8 @@ class Runtime:
     async def run(self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False) -> Answer:
         """Solves a task.
 
-        `emit` hears each event as it happens. `allow_writes` lets memory repeat a task that changes data.
+        `emit` hears each event as it happens. `allow_writes` lets memory repeat a task that changes data, and the model
+        change data after it has seen what programs returned.
 
         Raises:
             UsageError: the task is empty or too long.
@@ -210,7 +222,9 @@ class Runtime:
         _check_task(task)
         emit(events.TaskStarted(run_id, task))
         try:
-            answer = await self._recall(task, run_id, emit, allow_writes) or await self._solve(task, run_id, emit)
+            answer = await self._recall(task, run_id, emit, allow_writes) or await self._solve(
+                task, run_id, emit, allow_writes
+            )
         except (MetierError, asyncio.CancelledError) as error:
             self.journal.task(run_id, task, error=str(error) or "cancelled")
             raise
@@ -247,15 +261,15 @@ class Runtime:
             return None
         return Answer(_worded(remembered, outcome), run_id, "recall", used=(outcome,))
 
-    async def _solve(self, task: str, run_id: str, emit: Emit) -> Answer:
+    async def _solve(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer:
         """The model's way: show it the nearest capabilities, carry out what it calls for, until it answers."""
         candidates = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
         emit(events.Nearest(tuple((c.id, round(score, 4)) for c, score in candidates)))
         if self.model is None:
             raise SetupMissing(_no_model(candidates))
-        attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit)
+        attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes)
         text = await attempt.work()
-        self._remember(task, text, attempt.ran)
+        self._remember(task, text, attempt)
         return Answer(
             text,
             run_id,
@@ -264,18 +278,25 @@ class Runtime:
             used=tuple(attempt.ran),
             created=tuple(attempt.created),
             waiting=tuple(attempt.waiting),
+            withheld=tuple(attempt.withheld),
             model_calls=attempt.model_calls,
             tokens=attempt.tokens,
         )
 
-    def _remember(self, task: str, text: str, ran: list[Ran]) -> None:
-        """Keeps a task that one run explains. Earlier runs may be left out only if they changed nothing."""
+    def _remember(self, task: str, text: str, attempt: Attempt) -> None:
+        """Keeps a task that one run explains: the only one, or that of a capability written for just this task."""
+        ran = attempt.ran
+        if attempt.withheld or attempt.waiting:
+            return
         index = ground(text, [r.output for r in ran], task, inputs=[r.input for r in ran])
         if index is None:
             return
         run = ran[index]
+        others = [r for r in ran if r is not run]
+        if others and (run.capability not in attempt.created or any(r.capability == run.capability for r in others)):
+            return
         effects = {r.run_id: self.library.get(r.capability, r.version).effects for r in ran}
-        if any(effects[r.run_id] == "write" for r in ran if r is not run):
+        if any(effects[r.run_id] == "write" for r in others):
             return
         self.memory.remember(
             task, run.capability, run.version, run.input, run.output_text, text, effects[run.run_id], output=run.output
@@ -384,6 +405,7 @@ class Runtime:
             approver=approver,
             pending=self.pending(),
             rounds=self.settings.agent.mutation_rounds,
+            samples=self.settings.agent.samples,
         )
 
     def pending(self) -> PendingDrafts:
@@ -448,9 +470,15 @@ class Attempt:
     known: list[Capability]
     """What the model may run: the candidates, and what was created since."""
     emit: Emit
+    allow_writes: bool
     ran: list[Ran] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """The runs that the model called for, so that it is told when it repeats itself."""
+    heard: bool = False
+    """Whether the model has been told anything by a program, which may be more than data."""
     model_calls: int = 0
     tokens: int = 0
 
@@ -504,7 +532,15 @@ class Attempt:
             return self._refuse(call, f"there is no capability {id!r} here. There are: {self._ids()}.")
         if not isinstance(value, dict):
             return self._refuse(call, "input must be a JSON object.")
+        wish = (capability.id, json.dumps(value, sort_keys=True))
+        if self.asked.count(wish) >= MAX_SAME_RUNS:
+            return self._refuse(call, "you have the result of this very run already; answer, or do something else.")
+        self.asked.append(wish)
+        if capability.effects == "write" and self.heard and not self.allow_writes:
+            self.withheld.append(capability.id)
+            return self._refuse(call, WITHHELD)
         outcome = await self.runtime._run_off_loop(capability, value, self.run_id, self.emit)
+        self.heard = True
         if isinstance(outcome, Ran):
             self.ran.append(outcome)
             return f"{capability.id} returned:\n{fence(outcome.output_text)}"
@@ -578,6 +614,7 @@ def _answered(answer: Answer) -> events.Answered:
         ),
         created=answer.created,
         waiting=answer.waiting,
+        withheld=answer.withheld,
         model_calls=answer.model_calls,
         tokens=answer.tokens,
     )

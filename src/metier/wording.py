@@ -32,6 +32,20 @@ _CAPITAL = re.compile(r"(?<!\w)[^\W\d_]\w*")
 _QUOTED = re.compile(r"[\"“«`]([^\"“”«»`]*)[\"”»`]|(?<!\w)['‘]([^'‘’]*)['’](?!\w)")
 _WORD = re.compile(r"\w+")
 _PART = re.compile(r"\d+")
+_QUESTION = re.compile(
+    r"\s*(is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|should|may|might|must)\b", re.IGNORECASE
+)
+"""How a task begins that is answered by yes or no."""
+_JUDGEMENTS = frozenset(
+    """
+    yes no not never none neither nor nobody all every everyone both only enough too already still yet
+    more less most least fewer fewest than same different equal equally above below over under exceeds exceed
+    higher highest lower lowest better best worse worst larger largest smaller smallest bigger biggest greater greatest
+    longer longest shorter shortest older oldest younger youngest first last before after earlier later
+    increased decreased rose fell up down
+    """.split()
+)
+"""Words by which an answer says what somebody concluded from the values, and not what the values are."""
 
 Leaf = tuple[str | None, Any]
 """A scalar in an output, and the path that leads to it; None where a key on the way cannot stand in a template."""
@@ -125,13 +139,16 @@ class _Match:
         return f"{{{self.path}:{self.format}}}" if self.format else f"{{{self.path}}}"
 
 
-def learn_template(answer: str, output: Any, task: str) -> str | None:
+def learn_template(answer: str, output: Any, task: str, input: Any = None) -> str | None:
     """The template that writes `answer` out of `output`, or None where none is safe to fill with another output.
 
     Whole words and numbers of the answer that exactly one leaf of the output writes become placeholders, the longest
-    first. It is safe when the text that stays has no number, quotation or capitalised word (but at the beginning of a
-    sentence) that is not in the task too, and when it has a placeholder, and filling it gives the answer back.
+    first. It is safe when the text that stays has no number that is not among the arguments in `input`, no quotation or
+    capitalised word (but at the beginning of a sentence) that is not in the task, and no judgement (yes, more, enough):
+    whoever answered made it over the old values. It must have a placeholder, and filling it gives the answer back.
     """
+    if _QUESTION.match(task):
+        return None
     found = list(leaves(output))
     if len(answer) > MAX_LEARNED_CHARACTERS or len(found) > MAX_LEARNED_LEAVES:
         return None
@@ -142,7 +159,7 @@ def learn_template(answer: str, output: Any, task: str) -> str | None:
         end = match.end
     literals.append(answer[end:])
     template += _escaped(literals[-1])
-    safe = len(literals) > 1 and _nothing_stale(literals, task)
+    safe = len(literals) > 1 and _nothing_stale(literals, task, input)
     return template if safe and fill(template, output) == answer else None
 
 
@@ -212,11 +229,14 @@ def _whole(text: str, start: int, end: int, *, number: bool) -> bool:
     return not continued_left and not continued_right
 
 
-def _nothing_stale(literals: list[str], task: str) -> bool:
-    known_numbers, known_text = number_words(task), task.casefold()
+def _nothing_stale(literals: list[str], task: str, input: Any) -> bool:
+    arguments = " ".join(str(value) for _, value in leaves(input))
+    known_numbers, known_text = number_words(arguments), task.casefold()
     known_words = set(_WORD.findall(known_text))
     for position, literal in enumerate(literals):
         if any(token not in known_numbers for token in number_words(literal)):
+            return False
+        if not _JUDGEMENTS.isdisjoint(_WORD.findall(literal.casefold().replace("n't", " not"))):
             return False
         if any(word.casefold() not in known_words for word in capitalised(literal, beginning=position == 0)):
             return False

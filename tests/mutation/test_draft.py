@@ -70,14 +70,14 @@ def test_a_fence_around_the_source_is_taken_off() -> None:
         ({"effects": "none"}, "effects"),
         ({"permissions": {"shell": True}}, "permissions.shell"),
         ({"permissions": {"files": [{"root": "hr", "path": "../x", "access": "read"}]}}, "permissions.files.0.path"),
-        ({"examples": [{"input": {}}]}, "one of the two"),
+        ({"examples": [{"input": {}}, {"input": {}}]}, "one of the two"),
         ({"source": ""}, "source must be"),
         ({"source": None}, "source must be"),
         ({"summary": ""}, "summary"),
         ({"note": "x"}, "note is not a field"),
         (
             {"effects": "pure", "permissions": {"files": [{"root": "hr", "path": "x", "access": "read"}]}},
-            "permissions ask for effects",
+            "permissions ask for more",
         ),
     ],
 )

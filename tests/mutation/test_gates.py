@@ -35,13 +35,17 @@ def test_a_sound_contract_passes() -> None:
     ("changes", "said"),
     [
         ({"examples": DRAFT["examples"][:2]}, "at least 3"),
-        ({"examples": [DRAFT["examples"][0]] * 3}, "1 different examples"),
+        ({"examples": [DRAFT["examples"][0]] * 3}, "with the same input"),
         (
             {"examples": [{"input": {"n": n}, "error": {}} for n in range(3)]},
             "at least one example must have an output",
         ),
         ({"examples": [*DRAFT["examples"], {"input": {"n": "1"}, "output": {"twice": 2}}]}, "example 4: its input"),
         ({"examples": [*DRAFT["examples"], {"input": {"n": 9}, "output": {"twice": "18"}}]}, "example 4: its output"),
+        (
+            {"examples": [*DRAFT["examples"], {"input": {"n": 9}, "output": {"twice": 18}, "answer": "{x}"}]},
+            "leads nowhere",
+        ),
         ({"input_schema": {"type": "array"}}, "input_schema must have"),
         ({"output_schema": {"type": "object"}}, "output_schema must name"),
         ({"input_schema": {"type": "obj"}}, "input_schema"),

@@ -111,6 +111,29 @@ def test_a_wrong_draft_is_mended_by_the_findings(library: Library, name: str) ->
     assert said in json.dumps(requests[1]["messages"][-1], ensure_ascii=False)
 
 
+def test_the_first_example_may_leave_its_output_to_the_run(library: Library) -> None:
+    first = {"task": TASK, "input": {"n": 21}, "answer": "It is {twice}."}
+    outcome, _, _ = mutate(library, submit(examples=[first, *DRAFT["examples"][1:]]))
+    assert isinstance(outcome, Mutated)
+    assert outcome.capability.examples[0].output == {"twice": 42}
+    with Runtime.open(library.path) as runtime:
+        assert runtime.run_sync(TASK).text == "It is 42."
+
+
+def test_all_findings_come_at_once(library: Library) -> None:
+    wrong = {"output_schema": {"type": "object"}, "source": source('return {"twice": 3 * input["n"]}')}
+    _, requests, _ = mutate(library, submit(**wrong), submit())
+    told = json.dumps(requests[1]["messages"][-1])
+    assert "output_schema must name" in told
+    assert "expected output" in told
+
+
+def test_the_right_to_change_things_is_not_handed_down_by_a_parent(library: Library) -> None:
+    mutate(library, submit(**WRITING), approver=Approving(True))
+    outcome, _, _ = mutate(library, submit(**WRITING, id="child"), parent="double")
+    assert outcome == Waits("child", ("write hr/rates.json",))
+
+
 def test_five_wrong_drafts_leave_the_library_as_it_was(library: Library) -> None:
     before = snapshot(library.path)
     wrong = submit(source="def run(input):\n    return {}\n")

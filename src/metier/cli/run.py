@@ -23,7 +23,7 @@ Format = Literal["text", "json", "stream-json"]
 @click.command("run")
 @click.argument("task", nargs=-1)
 @click.option("--model", help='The model, as "provider:name".')
-@click.option("--allow-writes", is_flag=True, help="Let memory repeat a task that changes data.")
+@click.option("--allow-writes", is_flag=True, help="Let memory and the model change data.")
 @click.option("--output-format", type=click.Choice(["text", "json", "stream-json"]), default="text", show_default=True)
 @click.pass_obj
 def command(cli: Cli, task: tuple[str, ...], model: str | None, allow_writes: bool, output_format: Format) -> None:
@@ -39,6 +39,11 @@ def command(cli: Cli, task: tuple[str, ...], model: str | None, allow_writes: bo
         say(answer["answer"])
     elif form == "json":
         print_json({key: value for key, value in answer.items() if key != "type"})
+    if answer["withheld"]:
+        withheld = ", ".join(answer["withheld"])
+        raise ApprovalPending(
+            f"not done, since it changes data: {withheld}; repeat with --allow-writes to have it done"
+        )
     if answer["waiting"] and not answer["created"]:
         waiting = " ".join(answer["waiting"])
         raise ApprovalPending(f"waiting for approval: {waiting}; look at it and decide: metier approve {waiting}")

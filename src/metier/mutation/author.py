@@ -44,10 +44,11 @@ class Author:
         taken: Sequence[str],
         roots: Mapping[str, Path],
         shown: Permissions,
+        samples: bool = False,
     ) -> None:
         self._model = model
         self._tools = (submit_tool(),)
-        rules, wish = brief(task, parent, taken=taken, roots=roots, shown=shown)
+        rules, wish = brief(task, parent, taken=taken, roots=roots, shown=shown, samples=samples)
         self._conversation = Conversation(rules)
         self._conversation.user(wish)
         self._last: Reply | None = None
@@ -88,10 +89,15 @@ def brief(
     roots: Mapping[str, Path],
     shown: Permissions,
     hand_in: str = f"`{SUBMIT}`",
+    samples: bool = False,
 ) -> tuple[str, str]:
-    """What an author is told: the rules with the data there is, and what to write. `hand_in` names what to call."""
+    """What an author is told: the rules with the data there is, and what to write. `hand_in` names what to call.
+
+    Records are shown of the files that the parent reads, or with `samples` of all; of the others only the shape.
+    """
     capability = parent.capability if parent else None
-    rules = render("author", parent=capability, roots=describe_roots(roots, shown), hand_in=hand_in)
+    open_ = shown if samples else capability.permissions if capability else Permissions()
+    rules = render("author", parent=capability, roots=describe_roots(roots, shown, open_), hand_in=hand_in)
     wish = render(
         "draft",
         task=task,
@@ -103,21 +109,17 @@ def brief(
     return rules, wish
 
 
-def describe_roots(roots: Mapping[str, Path], shown: Permissions) -> list[dict[str, Any]]:
-    """What can be granted, for the prompt: each root with its files, and a sample of each."""
-    grant = Grant((shown,))
+def describe_roots(roots: Mapping[str, Path], shown: Permissions, samples: Permissions) -> list[dict[str, Any]]:
+    """What can be granted, for the prompt: each root with its files, with records of those in `samples`."""
+    grant, open_ = Grant((shown,)), Grant((samples,))
     return [
-        {
-            "name": name,
-            "access": "read and write" if any(f.root == name and f.access == "write" for f in shown.files) else "read",
-            "files": list(_files(HostFiles({name: roots[name]}, 64 * 2**20), name, grant)),
-        }
+        {"name": name, "files": _files(HostFiles({name: roots[name]}, 64 * 2**20), name, grant, open_)}
         for name in grant.roots()
         if name in roots
     ]
 
 
-def _files(host: HostFiles, root: str, grant: Grant) -> list[dict[str, Any]]:
+def _files(host: HostFiles, root: str, grant: Grant, open_: Grant) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     folders = [""]
     for folder in folders:
@@ -130,7 +132,9 @@ def _files(host: HostFiles, root: str, grant: Grant) -> list[dict[str, Any]]:
                 if grant.may_hold_files(root, path, "read") and len(folders) < MAX_FOLDERS_SHOWN:
                     folders.append(path)
             elif grant.allows_file(root, path, "read"):
-                found.append({"path": path, "size": item.size, "sample": _sample(host, root, path)})
+                sample = _sample(host, root, path, whole=open_.allows_file(root, path, "read"))
+                writable = grant.allows_file(root, path, "write")
+                found.append({"path": path, "size": item.size, "writable": writable, "sample": sample})
     return found
 
 
@@ -141,16 +145,17 @@ def _names(host: HostFiles, root: str, folder: str) -> list[str]:
         return []
 
 
-def _sample(host: HostFiles, root: str, path: str) -> str:
-    """What a file looks like: of JSON its shape with the first records, of other text the first lines."""
+def _sample(host: HostFiles, root: str, path: str, *, whole: bool) -> str:
+    """What a file looks like: the first records or lines, or without `whole` only keys and kinds, or the first line."""
     try:
         data = host.read(root, path)
     except FileError:
         return ""
     if path.endswith(".json") and len(data) <= MAX_PARSED_BYTES:
         with contextlib.suppress(schemas.InvalidJson):
-            return json.dumps(_shortened(schemas.parse(data, what=path)), ensure_ascii=False)
-    lines = data[:SAMPLE_BYTES].decode("utf-8", "replace").splitlines()[:SAMPLE_LINES]
+            value = schemas.parse(data, what=path)
+            return json.dumps(_shortened(value) if whole else _shape(value), ensure_ascii=False)
+    lines = data[:SAMPLE_BYTES].decode("utf-8", "replace").splitlines()[: SAMPLE_LINES if whole else 1]
     return "" if "\0" in "".join(lines) else "\n".join(lines)
 
 
@@ -168,6 +173,16 @@ def _shortened(value: Any) -> Any:
     return value
 
 
+def _shape(value: Any) -> Any:
+    """The keys of a JSON value and the kinds of what they hold, of a list its first item's; no value of it."""
+    if isinstance(value, dict):
+        return {key: _shape(item) for key, item in list(value.items())[:SAMPLE_KEYS]}
+    if isinstance(value, list):
+        return [_shape(value[0]), f"… {len(value)} in all"] if value else []
+    kinds = {bool: "true or false", int: "number", float: "number", str: "text"}
+    return "null" if value is None else kinds[type(value)]
+
+
 def _contract_text(capability: Capability | None) -> str:
     if capability is None:
         return ""
@@ -179,6 +194,6 @@ def _contract_text(capability: Capability | None) -> str:
 
 
 def _source_text(parent: Artifact | None) -> str:
-    if parent is None:
-        return ""
+    if parent is None or parent.capability.language != "python":
+        return ""  # the source of another language is no help, and long
     return "\n".join(f"# {path}\n{text.decode('utf-8', 'replace')}" for path, text in sorted(parent.source.items()))

@@ -31,6 +31,8 @@ class Draft(BaseModel):
 
     contract: Contract
     source: str
+    unfinished: tuple[dict[str, Any], ...] = ()
+    """Examples without an outcome: it is filled in from the run."""
     wasm: bytes | None = None
     """The module itself, where there is no source to build it from."""
     call_id: str | None = None
@@ -128,13 +130,28 @@ def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: byt
         raise NotADraft(findings, call_id)
     values = {key: _decoded(value) for key, value in fields.items() if key not in ("source", "id", "summary")}
     language = "python" if wasm is None else fields.get("language", "wasm")
+    values["examples"], unfinished = _split(values["examples"])
     try:
         contract = Contract.model_validate(
             {**values, "id": fields["id"], "summary": fields["summary"], "language": language}
         )
     except ValidationError as error:
         raise NotADraft(_all_problems(error), call_id) from None
-    return Draft(contract=contract, source=_unfenced(str(source)) if source else "", wasm=wasm, call_id=call_id)
+    return Draft(
+        contract=contract,
+        source=_unfenced(str(source)) if source else "",
+        unfinished=unfinished,
+        wasm=wasm,
+        call_id=call_id,
+    )
+
+
+def _split(examples: Any) -> tuple[Any, tuple[dict[str, Any], ...]]:
+    """The first example apart where it has no outcome: it gets what the program returns on the data as it is."""
+    if not isinstance(examples, list) or not examples or not isinstance(examples[0], dict):
+        return examples, ()
+    open_ = examples[0].get("output") is None and examples[0].get("error") is None
+    return (examples[1:], (examples[0],)) if open_ else (examples, ())
 
 
 def _decoded(value: Any) -> Any:
@@ -154,4 +171,10 @@ def _unfenced(source: str) -> str:
 
 def _all_problems(error: ValidationError) -> list[str]:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in found[:12]]
+    return [_problem(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in found[:12]]
+
+
+def _problem(where: str, message: str) -> str:
+    if re.fullmatch(r"permissions\.files\.\d+", where):
+        message = 'must be an object such as {"root": "hr", "path": "employees.json", "access": "read"}'
+    return f"{where}: {message}" if where else message

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from metier import schemas
-from metier.capability import Capability, Contract, Example
+from metier.capability import Capability, Contract, Example, first_problem
 from metier.outcomes import Failed, Ran
 from metier.permissions import Permissions
 from metier.prompts import clipped
 from metier.runner import Loaded, Runner
+from metier.wording import fill
 
 MIN_EXAMPLES = 3
 
@@ -53,13 +56,38 @@ def check_permissions(contract: Contract, policy: Permissions, roots: Iterable[s
 
 def check_examples(runner: Runner, loaded: Loaded, examples: Iterable[Example], source: str = "") -> list[str]:
     """That the built program does on each example what the example says, on copies of the data."""
-    findings = []
+    findings: list[str] = []
+    seen: set[str] = set()
     for number, example in enumerate(examples, start=1):
         outcome = runner.rehearse(loaded, example.input, fixtures=example.fixtures)
         problem = mismatch(example, outcome)
         if problem is not None:
-            findings.append(f"example {number}, input {_shown(example.input)}: {problem}{_debris(outcome)}")
+            debris = _debris(outcome)
+            told = "" if debris in seen else debris
+            seen.add(debris)
+            findings.append(f"example {number}, input {_shown(example.input)}: {problem}{told}")
     return findings
+
+
+def finished(
+    runner: Runner, loaded: Loaded, contract: Contract, unfinished: Iterable[Mapping[str, Any]]
+) -> tuple[Contract, list[str]]:
+    """The contract with the examples that had no outcome, in front and with what the program returns; and why one has
+    none."""
+    filled, findings = [], []
+    for fields in unfinished:
+        given = {key: value for key, value in fields.items() if key not in ("output", "error")}
+        outcome = runner.rehearse(loaded, given.get("input"), fixtures=given.get("fixtures"))
+        if isinstance(outcome, Failed):
+            findings.append(
+                f"the example with input {_shown(given.get('input'))} failed: {outcome.error}{_debris(outcome)}"
+            )
+            continue
+        try:
+            filled.append(Example.model_validate({**given, "output": outcome.output}))
+        except ValidationError as error:
+            findings.append(f"the example with input {_shown(given.get('input'))}: {first_problem(error)}")
+    return contract.model_copy(update={"examples": (*filled, *contract.examples)}), findings
 
 
 def mismatch(example: Example, outcome: Ran | Failed) -> str | None:
@@ -106,7 +134,8 @@ def _example_problems(contract: Contract, least: int) -> list[str]:
     examples = contract.examples
     distinct = {schemas.canonical([e.input, e.fixtures]) for e in examples}
     if len(distinct) < least:
-        findings.append(f"{len(distinct)} different examples; at least {least} are needed")
+        same = "" if len(distinct) == len(examples) else ", some of them with the same input"
+        findings.append(f"{len(examples)} examples{same}; at least {least} are needed that differ")
     if not any(e.error is None for e in examples):
         findings.append("at least one example must have an output")
     for number, example in enumerate(examples, start=1):
@@ -116,6 +145,11 @@ def _example_problems(contract: Contract, least: int) -> list[str]:
             findings.append(f"example {number}: its input does not match input_schema: {problem}")
         if not expected_to_fail and (problem := schemas.violation(contract.output_schema, example.output)):
             findings.append(f"example {number}: its output does not match output_schema: {problem}")
+        if not expected_to_fail and example.answer is not None and fill(example.answer, example.output) is None:
+            findings.append(
+                f"example {number}: the answer {example.answer!r} leads nowhere in its output; placeholders are dotted "
+                "paths to a text or number, such as {name} or {employees.0.name}"
+            )
     return findings
 
 

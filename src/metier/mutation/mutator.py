@@ -59,6 +59,7 @@ class Mutator:
         approver: Approver,
         pending: PendingDrafts,
         rounds: int,
+        samples: bool = False,
     ) -> None:
         self._library = library
         self._runner = runner
@@ -67,6 +68,7 @@ class Mutator:
         self._approver = approver
         self._pending = pending
         self._rounds = rounds
+        self._samples = samples
 
     async def mutate(
         self, model: ChatModel, task: str, parent: Artifact | None, emit: Emit
@@ -76,7 +78,15 @@ class Mutator:
         Raises:
             ModelError: the author's endpoint fails; the library is as it was.
         """
-        author = Author(model, task, parent, taken=self._taken(), roots=self._roots, shown=self._grantable(parent))
+        author = Author(
+            model,
+            task,
+            parent,
+            taken=self._taken(),
+            roots=self._roots,
+            shown=self._grantable(parent),
+            samples=self._samples,
+        )
         findings: tuple[str, ...] = ()
         asked = tokens = 0
         for number in range(1, self._rounds + 1):
@@ -107,7 +117,9 @@ class Mutator:
         """What an author outside, a person or a connected agent, has to know to write a draft for a task."""
         shown = self._grantable(parent)
         taken = self._taken()
-        return "\n".join(brief(task, parent, taken=taken, roots=self._roots, shown=shown, hand_in=hand_in))
+        return "\n".join(
+            brief(task, parent, taken=taken, roots=self._roots, shown=shown, hand_in=hand_in, samples=self._samples)
+        )
 
     def submit(
         self,
@@ -141,22 +153,22 @@ class Mutator:
         prompt_sha256: str | None = None,
         least: int = gates.MIN_EXAMPLES,
     ) -> Checked:
-        """Takes a draft through all gates, the cheap ones first."""
+        """Takes a draft through all gates, and collects what they find as far as each can do without the others."""
         capability = parent.capability if parent else None
         contract = draft.contract
-        findings = gates.check_contract(contract, self._taken(), capability, least=least)
-        findings += gates.check_permissions(contract, self._policy, self._roots)
-        if findings:
-            return Checked(tuple(findings))
+        findings = gates.check_permissions(contract, self._policy, self._roots)
         try:
             wasm = draft.wasm if draft.wasm is not None else toolchain.build(draft.source, self._runner.box)
             loaded = self._runner.load(_unpublished(contract), wasm)
         except (BuildError, InvalidModule) as error:
-            return Checked((f"the source does not build: {error}",))
+            findings += gates.check_contract(contract, self._taken(), capability, least=0)
+            return Checked((f"the source does not build: {error}", *findings))
+        contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
+        findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
         contract = _with_examples_of(contract, capability)
-        findings = gates.check_examples(self._runner, loaded, contract.examples)
+        findings += gates.check_examples(self._runner, loaded, contract.examples)
         if findings:
-            return Checked(tuple(findings))
+            return Checked(tuple(dict.fromkeys(findings)))
         beyond = self._beyond(contract, parent)
         decision = self._decide(contract, beyond, draft.source, parent)
         if decision.approved is False:
@@ -234,17 +246,13 @@ class Mutator:
         return Permissions(files=files)
 
     def _beyond(self, contract: Contract, parent: Artifact | None) -> tuple[str, ...]:
-        """What a draft asks for that neither its parent has nor anyone gets unasked, in plain words."""
-        parents = parent.capability.permissions if parent else Permissions()
+        """What a draft asks for that nobody gets unasked and its parent does not read either, in plain words.
+
+        The parent's right to change things is not handed down: the model names the parent."""
         unasked = self._policy.unasked
-        usual = unasked.model_copy(
-            update={
-                "files": (*unasked.files, *parents.files),
-                "http": (*unasked.http, *parents.http),
-                "sql": (*unasked.sql, *parents.sql),
-                "call": (*unasked.call, *parents.call),
-            }
-        )
+        parents = parent.capability.permissions if parent else Permissions()
+        reads = tuple(f.model_copy(update={"access": "read"}) for f in parents.files)
+        usual = unasked.model_copy(update={"files": (*unasked.files, *reads), "call": (*unasked.call, *parents.call)})
         return tuple(contract.permissions.beyond(usual))
 
     def _decide(self, contract: Contract, beyond: tuple[str, ...], source: str, parent: Artifact | None) -> Decision:

@@ -47,7 +47,7 @@ class CompiledCode:
         self._engine = engine
         self._folder = folder
         self._target = target
-        self._setting = f"{target or 'native'} {platform.machine()} {sys.platform} stack {STACK_BYTES}"
+        self._setting = f"sha256 tag, {target or 'native'} {platform.machine()} {sys.platform} stack {STACK_BYTES}"
 
     def module(self, wasm: bytes, limits: Limits) -> wasmtime.Module:
         """The module compiled, from the cache where it is there, else by a process of its own.
