@@ -15,6 +15,7 @@ from pathlib import Path
 
 from metier.capability import Capability, Provenance, content_hash, meta_json
 from metier.config import load_settings, root_paths
+from metier.effects import HttpService
 from metier.mutation.gates import check_examples
 from metier.runner import Runner
 from metier.sandbox.box import Box
@@ -57,7 +58,13 @@ def main() -> int:
     check = parser.parse_args().check
     settings = load_settings(EXAMPLE)
     box = Box(announce=lambda line: print(line, file=sys.stderr))
-    runner = Runner(box, roots=root_paths(EXAMPLE, settings), policy=settings.policy, limits=settings.limits)
+    runner = Runner(
+        box,
+        roots=root_paths(EXAMPLE, settings),
+        policy=settings.policy,
+        limits=settings.limits,
+        http=HttpService(networks=settings.http.networks),
+    )
     stale = 0
     for folder in sorted(p.parent for p in EXAMPLE.glob("*/meta.json")):
         capability, wasm = whole(folder, runner)

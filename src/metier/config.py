@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstraints, ValidationError
 
 from metier.capability import first_problem
 from metier.errors import UsageError
-from metier.permissions import Name, Permissions
+from metier.permissions import Name, Permissions, SecretName
 from metier.sandbox.limits import Limits
 
 FILE_NAME = "metier.toml"
@@ -60,6 +62,13 @@ class AgentSettings(_Strict):
     """Whether a task that changes data may be repeated from memory without asking."""
 
 
+class HttpSettings(_Strict):
+    """What requests of programs may reach beyond the public network."""
+
+    networks: tuple[IPvAnyNetwork, ...] = ()
+    """Such as "127.0.0.0/8" or "10.1.0.0/16"."""
+
+
 class JournalSettings(_Strict):
     """How much of what was done is kept."""
 
@@ -77,6 +86,11 @@ class Settings(_Strict):
     """metier.toml. Roots are folders, relative ones beneath the file's own folder."""
 
     roots: dict[Name, str] = Field(default_factory=dict)
+    secrets: dict[SecretName, Annotated[str, StringConstraints(pattern=r"^(env|file):.+$")]] = Field(
+        default_factory=dict
+    )
+    """Where the value of each is: `env:NAME`, or `file:PATH` beneath the file's own folder. Read when it is used."""
+    http: HttpSettings = HttpSettings()
     policy: Policy = Policy()
     approval: ApprovalSettings = ApprovalSettings()
     model: ModelSettings = ModelSettings()
@@ -109,3 +123,22 @@ def load_settings(library: Path) -> Settings:
 def root_paths(library: Path, settings: Settings) -> dict[str, Path]:
     """Where each root is on this machine, absolute."""
     return {name: (library / folder).absolute() for name, folder in settings.roots.items()}
+
+
+def secret_readers(library: Path, settings: Settings) -> dict[str, Callable[[], str | None]]:
+    """For each secret what reads its value; None where it is not there."""
+
+    def reader(place: str) -> Callable[[], str | None]:
+        kind, _, where = place.partition(":")
+
+        def read() -> str | None:
+            if kind == "env":
+                return os.environ.get(where)
+            try:
+                return (library / where).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                return None
+
+        return read
+
+    return {name: reader(place) for name, place in settings.secrets.items()}

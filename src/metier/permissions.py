@@ -74,11 +74,25 @@ class FilePermission(_Strict):
         return self.root == other.root and wide_enough and glob_covers(self.path, other.path)
 
 
+def _origin(value: str) -> str:
+    default = ":443" if value.startswith("https:") else ":80"
+    if value.endswith((default, ".")):
+        raise ValueError(f"must be written without {default} and without a final dot")
+    return value
+
+
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.\-_\[\]:]+$"), AfterValidator(_origin)]
+
+
 class HttpPermission(_Strict):
-    origin: Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
+    origin: Origin
     methods: tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(min_length=1, strict=False)
     path: UrlPathGlob = "/**"
     secrets: tuple[SecretName, ...] = Field(default=(), strict=False)
+
+    def allows(self, origin: str, method: str, path: str) -> bool:
+        """For an origin and a path in their canonical form."""
+        return self.origin == origin and method in self.methods and glob_matches(self.path[1:], path[1:])
 
     def covers(self, other: HttpPermission) -> bool:
         return (
@@ -171,6 +185,17 @@ class Grant:
     def environ(self) -> dict[str, str]:
         first, *rest = self.layers or (Permissions(),)
         return {k: v for k, v in first.env.items() if all(layer.env.get(k) == v for layer in rest)}
+
+    def http_secrets(self, origin: str, method: str, path: str) -> frozenset[str] | None:
+        """The secrets that may go with a request; None where it may not be made at all."""
+        found: frozenset[str] | None = None
+        for layer in self.layers:
+            matching = [h for h in layer.http if h.allows(origin, method, path)]
+            if not matching:
+                return None
+            named = frozenset(secret for h in matching for secret in h.secrets)
+            found = named if found is None else found & named
+        return found
 
     def allows_call(self, capability: str) -> bool:
         return self._all_say(lambda layer: capability in layer.call or "*" in layer.call)

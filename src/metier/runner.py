@@ -14,7 +14,7 @@ from typing import Any
 
 from metier import schemas
 from metier.capability import Capability
-from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError
+from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService
 from metier.errors import InvalidModule, MetierError
 from metier.locks import exclusive
 from metier.outcomes import Failed, FailureKind, Ran
@@ -60,6 +60,7 @@ class Runner:
         state: Path | None = None,
         checkpoint: Callable[[str], None] = lambda _: None,
         resolve: Callable[[str, int | None], Loaded] | None = None,
+        http: HttpService | None = None,
     ) -> None:
         self.box = box
         self.limits = limits
@@ -68,6 +69,7 @@ class Runner:
         self._state = state
         self._checkpoint = checkpoint
         self._resolve = resolve
+        self._http = http
 
     def on(self, box: Box) -> Runner:
         """The same on another back end; calls between capabilities are denied there."""
@@ -236,7 +238,7 @@ class Run:
         self.files = FileSystem(backing, grant, limits, fixtures)
         call = runner.nested if runner._resolve is not None else None
         depth = outer.depth + 1 if outer else 0
-        self._context = Context(self.files, grant, limits, record, call, depth)
+        self._context = Context(self.files, grant, limits, record, call, runner._http, depth)
 
     def outcome(self) -> Ran | Failed:
         """Executes it, and judges the execution by the contract."""

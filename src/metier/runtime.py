@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from metier import events
 from metier.approval import Always, Approver, NoApprover
 from metier.capability import Capability
-from metier.config import Settings, load_settings, root_paths
+from metier.config import Settings, load_settings, root_paths, secret_readers
+from metier.effects import HttpService
 from metier.errors import (
     ApprovalPending,
     InvalidModule,
@@ -163,6 +164,7 @@ class Runtime:
             limits=settings.limits,
             state=state,
             resolve=lambda id, version: self.load(library.get(id, version)),
+            http=HttpService(networks=settings.http.networks, secrets=secret_readers(library.path, settings)),
         )
         self.memory = TaskMemory(state)
         self.journal = Journal(state, keep_runs=settings.journal.runs)

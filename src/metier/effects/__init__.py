@@ -9,8 +9,10 @@ from __future__ import annotations
 from metier.effects.call import OPERATIONS as CALL
 from metier.effects.door import Context, Door, EffectError, Operation
 from metier.effects.files import OPERATIONS as FILES
+from metier.effects.http import OPERATIONS as HTTP
+from metier.effects.http import HttpService
 
 INSIDE: dict[str, Operation] = {**FILES, **CALL}
-OUTSIDE: dict[str, Operation] = {}
+OUTSIDE: dict[str, Operation] = {**HTTP}
 
-__all__ = ["INSIDE", "OUTSIDE", "Context", "Door", "EffectError", "Operation"]
+__all__ = ["INSIDE", "OUTSIDE", "Context", "Door", "EffectError", "HttpService", "Operation"]

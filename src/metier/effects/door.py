@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from metier import schemas
 from metier.permissions import Grant
@@ -14,6 +14,9 @@ from metier.sandbox.box import Budget
 from metier.sandbox.files import FileError, FileSystem
 from metier.sandbox.limits import Limits
 from metier.sandbox.wasi import LimitReached
+
+if TYPE_CHECKING:
+    from metier.effects.http import HttpService
 
 
 class Caller(Protocol):
@@ -31,6 +34,7 @@ class Context:
     limits: Limits
     record: Record
     call: Caller | None = None
+    http: HttpService | None = None
     depth: int = 0
     """How many runs this one is nested in."""
 

@@ -97,7 +97,9 @@ def brief(
     """
     capability = parent.capability if parent else None
     open_ = shown if samples else capability.permissions if capability else Permissions()
-    rules = render("author", parent=capability, roots=describe_roots(roots, shown, open_), hand_in=hand_in)
+    rules = render(
+        "author", parent=capability, roots=describe_roots(roots, shown, open_), http=shown.http, hand_in=hand_in
+    )
     wish = render(
         "draft",
         task=task,

@@ -240,10 +240,12 @@ class Mutator:
     def _grantable(self, parent: Artifact | None) -> Permissions:
         """What the author is shown: what a draft gets unasked, or has from its parent, within the policy."""
         parents = parent.capability.permissions.files if parent else ()
-        files = tuple(
-            f for f in (*self._policy.unasked.files, *parents) if not Permissions(files=(f,)).beyond(self._policy)
+        wanted = [Permissions(files=(f,)) for f in (*self._policy.unasked.files, *parents)]
+        wanted += [Permissions(http=(h,)) for h in self._policy.unasked.http]
+        within = [p for p in wanted if not p.beyond(self._policy)]
+        return Permissions(
+            files=tuple(f for p in within for f in p.files), http=tuple(h for p in within for h in p.http)
         )
-        return Permissions(files=files)
 
     def _beyond(self, contract: Contract, parent: Artifact | None) -> tuple[str, ...]:
         """What a draft asks for that nobody gets unasked and its parent does not read either, in plain words.

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -554,9 +555,9 @@ static inline metier_json *metier_http_request(const char *method, const char *u
         metier_free(body);
         body = metier_string(text);
         free(text);
-        if (metier_get(headers, "Content-Type") == NULL) {
-            metier_set(headers, "Content-Type", metier_string("application/json"));
-        }
+        metier_json *header = headers->first;
+        while (header != NULL && strcasecmp(header->key, "content-type") != 0) header = header->next;
+        if (header == NULL) metier_set(headers, "Content-Type", metier_string("application/json"));
     }
     metier_set(fields, "method", metier_string(method));
     metier_set(fields, "url", metier_string(url));

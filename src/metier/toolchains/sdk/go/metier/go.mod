@@ -1,0 +1,3 @@
+module metier
+
+go 1.21

