@@ -91,6 +91,8 @@ class Settings(_Strict):
     )
     """Where the value of each is: `env:NAME`, or `file:PATH` beneath the file's own folder. Read when it is used."""
     http: HttpSettings = HttpSettings()
+    stores: dict[Name, str] = Field(default_factory=dict)
+    """SQLAlchemy URLs; a relative SQLite path is beneath the file's own folder, `${env:NAME}` a variable."""
     policy: Policy = Policy()
     approval: ApprovalSettings = ApprovalSettings()
     model: ModelSettings = ModelSettings()

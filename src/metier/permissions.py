@@ -197,6 +197,23 @@ class Grant:
             found = named if found is None else found & named
         return found
 
+    def knows_store(self, store: str) -> bool:
+        return bool(self.layers) and all(any(s.store == store for s in layer.sql) for layer in self.layers)
+
+    def allows_sql(self, store: str, table: str, verb: str) -> bool:
+        """For a table as the statement names it, but for case."""
+
+        def allows(layer: Permissions) -> bool:
+            granted = [s.tables for s in layer.sql if s.store == store]
+            return any(
+                verb in verbs
+                for tables in granted
+                for name, verbs in tables.items()
+                if name.casefold() == table.casefold()
+            )
+
+        return bool(self.layers) and all(map(allows, self.layers))
+
     def allows_call(self, capability: str) -> bool:
         return self._all_say(lambda layer: capability in layer.call or "*" in layer.call)
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from metier import schemas
 from metier.capability import Capability
-from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService
+from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService, SqlStores
 from metier.errors import InvalidModule, MetierError
 from metier.locks import exclusive
 from metier.outcomes import Failed, FailureKind, Ran
@@ -61,6 +61,7 @@ class Runner:
         checkpoint: Callable[[str], None] = lambda _: None,
         resolve: Callable[[str, int | None], Loaded] | None = None,
         http: HttpService | None = None,
+        stores: SqlStores | None = None,
     ) -> None:
         self.box = box
         self.limits = limits
@@ -70,6 +71,7 @@ class Runner:
         self._checkpoint = checkpoint
         self._resolve = resolve
         self._http = http
+        self._stores = stores
 
     def on(self, box: Box) -> Runner:
         """The same on another back end; calls between capabilities are denied there."""
@@ -96,13 +98,16 @@ class Runner:
         if unfinished(self._state):
             self._finish()
         run = self._prepared(loaded, value, narrowed=(grant,) if grant else ())
-        if isinstance(run, Failed) or loaded.capability.effects != "write":
-            return run if isinstance(run, Failed) else run.outcome()
-        if self._state is None:
-            return self._committed(run)
-        # Two runs that change the same data take turns, or the later would undo the earlier.
-        with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
-            return self._committed(run)
+        if isinstance(run, Failed):
+            return run
+        with run:
+            if loaded.capability.effects != "write":
+                return run.outcome()
+            if self._state is None:
+                return self._committed(run)
+            # Two runs that change the same data take turns, or the later would undo the earlier.
+            with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
+                return self._committed(run)
 
     def _finish(self) -> None:
         """Waits for a commit that is under way, or makes one real that a crash broke off."""
@@ -113,13 +118,16 @@ class Runner:
     def rehearse(self, loaded: Loaded, value: Any, *, fixtures: Mapping[str, Any] | None = None) -> Ran | Failed:
         """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
         run = self._prepared(loaded, value, fixtures=_fixture_files(fixtures))
-        outcome = run if isinstance(run, Failed) else run.outcome()
-        if isinstance(outcome, Ran) and isinstance(run, Run):
-            try:
-                run.files.changes()
-            except OSError as error:
-                return _failed(outcome, "effects", f"what it wrote could not be kept: {error}")
-        return outcome
+        if isinstance(run, Failed):
+            return run
+        with run:
+            outcome = run.outcome()
+            if isinstance(outcome, Ran):
+                try:
+                    run.files.changes()
+                except OSError as error:
+                    return _failed(outcome, "effects", f"what it wrote could not be kept: {error}")
+            return outcome
 
     def replay(self, loaded: Loaded, value: Any, layers: Sequence[Permissions], record: ReplayedRecord) -> Ran | Failed:
         """The run once more, with everything outside it told from the record and under the grant that it had.
@@ -128,7 +136,10 @@ class Runner:
             Diverged: it asks for something else than it did.
         """
         run = self._prepared(loaded, value, grant=Grant(tuple(layers)), record=record)
-        return run if isinstance(run, Failed) else run.outcome()
+        if isinstance(run, Failed):
+            return run
+        with run:
+            return run.outcome()
 
     def _prepared(
         self,
@@ -163,9 +174,14 @@ class Runner:
         outcome = run.outcome()
         if isinstance(outcome, Ran):
             try:
-                keep(self._state, self._roots, run.files.changes(), checkpoint=self._checkpoint)
+                changes = run.files.changes()
+                if run.sql is not None:
+                    run.sql.commit()
+                keep(self._state, self._roots, changes, checkpoint=self._checkpoint)
             except OSError as error:
                 return _failed(outcome, "effects", f"what it wrote could not be kept: {error.strerror or error}")
+            except Exception as error:  # drivers raise what they like
+                return _failed(outcome, "effects", f"a store could not be committed ({type(error).__name__})")
         return outcome
 
     def nested(self, outer: Context, budget: Budget, capability: str, value: Any) -> Any:
@@ -236,9 +252,19 @@ class Run:
         host: Backing = HostFiles(runner._roots, limits.effect_bytes)
         backing: Backing = OuterFiles(outer.files) if outer else RecordedFiles(host, record)
         self.files = FileSystem(backing, grant, limits, fixtures)
+        self.sql = outer.sql if outer else runner._stores.session() if runner._stores else None
+        self._outer = outer
         call = runner.nested if runner._resolve is not None else None
         depth = outer.depth + 1 if outer else 0
-        self._context = Context(self.files, grant, limits, record, call, runner._http, depth)
+        self._context = Context(self.files, grant, limits, record, call, runner._http, self.sql, depth)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Undoes what was not committed in stores, and lets go of them."""
+        if self.sql is not None and self._outer is None:
+            self.sql.close()
 
     def outcome(self) -> Ran | Failed:
         """Executes it, and judges the execution by the contract."""

@@ -21,7 +21,7 @@ from metier import events
 from metier.approval import Always, Approver, NoApprover
 from metier.capability import Capability
 from metier.config import Settings, load_settings, root_paths, secret_readers
-from metier.effects import HttpService
+from metier.effects import HttpService, SqlStores
 from metier.errors import (
     ApprovalPending,
     InvalidModule,
@@ -165,6 +165,7 @@ class Runtime:
             state=state,
             resolve=lambda id, version: self.load(library.get(id, version)),
             http=HttpService(networks=settings.http.networks, secrets=secret_readers(library.path, settings)),
+            stores=SqlStores(settings.stores, library.path),
         )
         self.memory = TaskMemory(state)
         self.journal = Journal(state, keep_runs=settings.journal.runs)

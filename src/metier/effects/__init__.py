@@ -11,8 +11,10 @@ from metier.effects.door import Context, Door, EffectError, Operation
 from metier.effects.files import OPERATIONS as FILES
 from metier.effects.http import OPERATIONS as HTTP
 from metier.effects.http import HttpService
+from metier.effects.sql import OPERATIONS as SQL
+from metier.effects.sql import SqlStores
 
 INSIDE: dict[str, Operation] = {**FILES, **CALL}
-OUTSIDE: dict[str, Operation] = {**HTTP}
+OUTSIDE: dict[str, Operation] = {**HTTP, **SQL}
 
-__all__ = ["INSIDE", "OUTSIDE", "Context", "Door", "EffectError", "HttpService", "Operation"]
+__all__ = ["INSIDE", "OUTSIDE", "Context", "Door", "EffectError", "HttpService", "Operation", "SqlStores"]

@@ -17,6 +17,7 @@ from metier.sandbox.wasi import LimitReached
 
 if TYPE_CHECKING:
     from metier.effects.http import HttpService
+    from metier.effects.sql import SqlSession
 
 
 class Caller(Protocol):
@@ -35,6 +36,7 @@ class Context:
     record: Record
     call: Caller | None = None
     http: HttpService | None = None
+    sql: SqlSession | None = None
     depth: int = 0
     """How many runs this one is nested in."""
 
