@@ -92,7 +92,7 @@ class SqlSession:
             if not context.grant.allows_sql(store, table, verb):
                 raise EffectError("denied", f"{verb} on {table} is not allowed")
         seconds = min(MAX_SECONDS, max(0.001, budget.seconds_left()))
-        return self._run(connection, dialect, statement, seconds, context, store)
+        return self._run(connection, dialect, statement, seconds, context)
 
     def commit(self) -> None:
         """Makes what was written real, store after store. Raises what the driver raises."""
@@ -121,17 +121,17 @@ class SqlSession:
         return self._open[store]
 
     def _run(
-        self, connection: Any, dialect: str, statement: Statement, seconds: float, context: Context, store: str
+        self, connection: Any, dialect: str, statement: Statement, seconds: float, context: Context
     ) -> dict[str, Any]:
         import sqlalchemy
 
         try:
             if dialect == "sqlite":
                 _guard_sqlite(connection.connection.driver_connection, statement, seconds)
-            else:
+                return self._rows(connection, statement, context)
+            with connection.begin_nested():  # a statement that fails takes itself back, not the run's transaction
                 connection.execute(sqlalchemy.text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-            result = connection.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
-            return _rows(result, context.limits.effect_bytes)
+                return self._rows(connection, statement, context)
         except sqlalchemy.exc.IntegrityError as error:
             raise EffectError("conflict", _said(error)) from None
         except sqlalchemy.exc.SQLAlchemyError as error:
@@ -139,6 +139,12 @@ class SqlSession:
             late = "interrupt" in said or "statement timeout" in said
             kind = "timeout" if late else "denied" if "not authorized" in said or "prohibited" in said else "invalid"
             raise EffectError(kind, said) from None
+
+    def _rows(self, connection: Any, statement: Statement, context: Context) -> dict[str, Any]:
+        import sqlalchemy
+
+        result = connection.execute(sqlalchemy.text(statement.sql), dict(statement.parameters))
+        return _rows(result, context.limits.effect_bytes)
 
 
 def query(context: Context, budget: Budget, asked: Mapping[str, Any]) -> dict[str, Any]:
