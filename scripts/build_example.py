@@ -15,7 +15,7 @@ from pathlib import Path
 
 from metier.capability import Capability, Provenance, content_hash, meta_json
 from metier.config import load_settings, root_paths
-from metier.effects import HttpService
+from metier.effects import HttpService, SqlStores
 from metier.mutation.gates import check_examples
 from metier.runner import Runner
 from metier.sandbox.box import Box
@@ -64,6 +64,7 @@ def main() -> int:
         policy=settings.policy,
         limits=settings.limits,
         http=HttpService(networks=settings.http.networks),
+        stores=SqlStores(settings.stores, EXAMPLE),
     )
     stale = 0
     for folder in sorted(p.parent for p in EXAMPLE.glob("*/meta.json")):

@@ -9,12 +9,11 @@ import json
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
 DATA = Path(__file__).resolve().parents[1] / "examples" / "hr" / "data" / "hr"
 DATABASE = DATA / "company.db"
 
-# The columns are named as the keys of the JSON file, in the same order. NUMERIC keeps 25 an integer and 19.5 a fraction.
+# Columns are named as the keys in the JSON files. NUMERIC keeps 25 an integer and 19.5 a fraction.
 TABLES = {
     "employees": """
         id TEXT PRIMARY KEY, name TEXT NOT NULL, title TEXT NOT NULL, department TEXT NOT NULL,
@@ -34,17 +33,9 @@ TABLES = {
         employee_id TEXT NOT NULL REFERENCES employees (id), year INTEGER NOT NULL, rating INTEGER NOT NULL,
         reviewer_id TEXT NOT NULL REFERENCES employees (id), summary TEXT NOT NULL,
         PRIMARY KEY (employee_id, year)""",
-    "exchange_rates": "currency TEXT PRIMARY KEY, per_usd NUMERIC NOT NULL, as_of TEXT NOT NULL",
 }
 HEADER_FIELDS_OF_THE_WRITER = ((24, 1), (92, 1), (96, 3_040_000))
 """Change counter, "version valid for" and SQLite's own version (sqlite.org/fileformat.html): the same for all of us."""
-
-
-def rows(table: str) -> list[dict[str, Any]]:
-    content = json.loads((DATA / f"{table}.json").read_text(encoding="utf-8"))
-    if table == "exchange_rates":
-        return [{"currency": c, "per_usd": rate, "as_of": content["as_of"]} for c, rate in content["rates"].items()]
-    return content
 
 
 def build() -> bytes:
@@ -52,7 +43,7 @@ def build() -> bytes:
     connection.execute("PRAGMA page_size = 1024")
     for table, columns in TABLES.items():
         connection.execute(f"CREATE TABLE {table} ({' '.join(columns.split())}) WITHOUT ROWID")
-        content = rows(table)
+        content = json.loads((DATA / f"{table}.json").read_text(encoding="utf-8"))
         marks = ", ".join(f":{name}" for name in content[0])
         connection.executemany(f"INSERT INTO {table} ({', '.join(content[0])}) VALUES ({marks})", content)
     connection.commit()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metier.config import Settings, load_settings, root_paths
+from metier.config import Settings, load_settings, root_paths, secret_readers
 from metier.errors import UsageError
 
 WHOLE = """
@@ -77,6 +77,11 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         ("[policy]\nfiles = [{ root = 'hr', path = '../x', access = 'read' }]", "policy.files.0.path "),
         ("[approval]\nmode = 'yes'", "approval.mode "),
         ("[agent]\nsteps = 0", "agent.steps "),
+        ("[http]\nnetworks = ['10.0.0.1/8']", "http.networks.0 "),
+        ("[http]\nnetworks = ['intranet']", "http.networks.0 "),
+        ("[http]\nproxy = 'x'", "http.proxy is not a key"),
+        ("[secrets]\nKEY = 'the value itself'", "secrets.KEY "),
+        ("[secrets]\n'no name' = 'env:KEY'", "secrets.no name"),
         ("[model]\nretries = 1000", "model.retries "),
         ("a = 1\na = 2", "Cannot overwrite"),
         ("a=" + "[" * 100_000, "nested too deep"),
@@ -104,3 +109,13 @@ def test_roots_are_absolute_and_relative_ones_lie_beneath_the_library(
     assert root_paths(tmp_path, settings) == {"hr": tmp_path / "data" / "hr", "logs": Path("/var/log")}
     monkeypatch.chdir(tmp_path.parent)
     assert root_paths(Path(tmp_path.name), settings)["hr"] == tmp_path / "data" / "hr"
+
+
+def test_secrets_are_read_when_they_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(written(tmp_path, "[secrets]\nA = 'env:TOKEN_OF_A'\nB = 'file:keys/b'"))
+    readers = secret_readers(tmp_path, settings)
+    assert (readers["A"](), readers["B"]()) == (None, None)
+    monkeypatch.setenv("TOKEN_OF_A", "first")
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/b").write_text("second\n", encoding="utf-8")
+    assert (readers["A"](), readers["B"]()) == ("first", "second")

@@ -13,7 +13,18 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "metier"
 
 FLOORS = [
-    {"errors", "outcomes", "permissions", "schemas", "capability", "events", "sandbox.limits", "locks", "durable"},
+    {
+        "errors",
+        "outcomes",
+        "permissions",
+        "schemas",
+        "capability",
+        "events",
+        "sandbox.limits",
+        "locks",
+        "durable",
+        "urls",
+    },
     {"config", "prompts", "localstore", "approval"},
     {
         "library",

@@ -292,3 +292,51 @@ def test_write_includes_read_and_read_does_not_include_write() -> None:
     assert Grant((reading("a", "write"),)).allows_file("hr", "a", "read")
     assert not Grant((reading("a"),)).allows_file("hr", "a", "write")
     assert not Grant((reading("a"),)).may_hold_files("hr", "", "write")
+
+
+@pytest.mark.parametrize(
+    ("origin", "canonical"),
+    [
+        ("https://A.example", "https://a.example"),
+        ("HTTPS://a.example", "https://a.example"),
+        ("https://a.example.", "https://a.example"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://a.example:80", "http://a.example"),
+        ("https://a.example:0443", "https://a.example"),
+        ("https://a.example/", "https://a.example"),
+        ("https://a.example?x", "https://a.example"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("http://[0:0::1]:8080", "http://[::1]:8080"),
+        ("http://127.0.0.1.", "http://127.0.0.1"),
+    ],
+)
+def test_an_origin_has_one_spelling_and_the_message_says_which(origin: str, canonical: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(canonical)):
+        http("/a", origin=origin)
+    assert http("/a", origin=canonical).http[0].origin == canonical
+
+
+@pytest.mark.parametrize(
+    "origin",
+    """https://*.example https://0x7f.1 https://2130706433 https://u@a.example https://a:b:c https:// a.example
+    https://[::1%25lo] https://a.example: https://a.example:99999 https://-a https://a.example\\b""".split(),
+)
+def test_an_origin_that_no_request_can_have_is_refused(origin: str) -> None:
+    with pytest.raises(ValidationError):
+        http("/a", origin=origin)
+
+
+@pytest.mark.parametrize("path", ["/ä", "/a b", "/%c3%a4", "/%61", "/a%2fb", "/%2e%2e/b", "/..;/b", "/a//b", "/%"])
+def test_a_url_path_is_written_as_it_is_sent(path: str) -> None:
+    with pytest.raises(ValidationError):
+        http(path)
+    assert http("/%C3%A4/**").http[0].allows("https://a.example", "GET", "/%C3%A4/b")
+
+
+@given(HTTP, HTTP, st.sampled_from(["GET", "POST"]), st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3))
+def test_what_a_narrower_http_permission_allows_the_wider_allows(
+    wide: HttpPermission, narrow: HttpPermission, method: str, path: list[str]
+) -> None:
+    asked = (narrow.origin, method, "/" + "/".join(path))
+    if wide.covers(narrow) and narrow.allows(*asked):
+        assert wide.allows(*asked)

@@ -142,7 +142,10 @@ def test_the_salary_is_answered_without_a_model(library: Path) -> None:
 def test_every_capability_answers_its_first_example_task(library: Path) -> None:
     for meta in sorted(library.glob("*/meta.json")):
         capability = json.loads(meta.read_text(encoding="utf-8"))
-        task = next(e["task"] for e in capability["examples"] if "output" in e)
+        task = next((e["task"] for e in capability["examples"] if "output" in e), None)
+        if task is None:  # what a live server answers cannot be frozen
+            assert capability["id"] == "call_api"
+            continue
         result = answered("run", task, "--allow-writes", library=library)
         assert [u["id"] for u in result["used"]] == [capability["id"]]
         assert (result["route"], result["model_calls"]) == ("recall", 0)

@@ -15,10 +15,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from metier import schemas
 from metier.capability import Capability
+from metier.errors import LibraryError
 from metier.localstore import LocalStore
 from metier.outcomes import Effect, Failed, Ran
 from metier.permissions import Permissions
@@ -45,6 +47,24 @@ HASHED = (
 )
 """What the hash of a row covers, besides the hash of the row before."""
 COLUMNS = (*HASHED, "seconds", "previous", "hash")
+TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("run_id", "capability", "permissions", "input", "effects", "previous", "hash"), str),
+    **dict.fromkeys(("task_run_id", "sha256", "engine", "output", "error", "kind", "code"), (str, NoneType)),
+    **dict.fromkeys(("seq", "version", "fuel"), int),
+    **dict.fromkeys(("at", "seconds"), float),
+}
+"""What the columns hold. SQLite itself takes anything anywhere."""
+END_OF_TIME = 253_402_300_800
+"""The year 10000, in seconds since 1970."""
+DAMAGED = {
+    **dict.fromkeys(("input", "output", "task", "route", "answer")),
+    **dict.fromkeys(("at", "seconds"), 0.0),
+    **dict.fromkeys(("version", "fuel"), 0),
+    "capability": "?",
+    "error": "the journal's row is damaged",
+    "kind": "damaged",
+}
+"""How a row that cannot be read is listed."""
 BEGINNING = "0" * 64
 PRUNE_EVERY = 500
 """Runs between two looks at how many there are."""
@@ -132,7 +152,11 @@ class Journal:
         return [_readable(dict(zip((*names, "task", "route", "answer"), row, strict=True))) for row in rows]
 
     def recorded(self, run_id: str) -> Recorded | None:
-        """One run with all that it saw, by its id or an unambiguous beginning of it; None when there is none."""
+        """One run with all that it saw, by its id or an unambiguous beginning of it; None when there is none.
+
+        Raises:
+            LibraryError: the journal has it, but damaged.
+        """
         names = ("seq", *COLUMNS)
         rows = self._store.read(
             f"SELECT {', '.join(names)} FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2",  # noqa: S608
@@ -144,22 +168,10 @@ class Journal:
         blobs = self._store.read(
             "SELECT s.sha256, b.content FROM seen s JOIN blobs b ON b.sha256 = s.sha256 WHERE s.seq = ?", (row["seq"],)
         )
-        return Recorded(
-            run_id=row["run_id"],
-            at=row["at"],
-            capability=row["capability"],
-            version=row["version"],
-            sha256=row["sha256"],
-            engine=row["engine"],
-            permissions=tuple(Permissions.model_validate(layer) for layer in json.loads(row["permissions"])),
-            input=json.loads(row["input"]),
-            effects=tuple(Effect(*pair) for pair in json.loads(row["effects"])),
-            blobs=dict(blobs),
-            output_text=row["output"],
-            error=row["error"],
-            kind=row["kind"],
-            fuel=row["fuel"],
-        )
+        try:
+            return _recorded(row, dict(blobs))
+        except (ValueError, TypeError, RecursionError):
+            raise LibraryError(f"the journal's row {row['seq']} is damaged; see `metier runs verify`") from None
 
     def verify(self) -> tuple[int, str | None]:
         """How many runs there are, and the first thing that shows a change to the past; None when nothing does."""
@@ -168,14 +180,16 @@ class Journal:
         previous: str | None = None
         for values in rows:
             row = dict(zip(names, values, strict=True))
+            if not _is_sound(row):
+                return len(rows), f"row {row['seq']} is damaged"
             if previous is not None and row["previous"] != previous:
                 return len(rows), f"a run is missing before {row['run_id']}"
             if row["hash"] != _hash(row):
                 return len(rows), f"run {row['run_id']} was changed"
             previous = row["hash"]
         for key, content in self._store.read("SELECT sha256, content FROM blobs"):
-            if hashlib.sha256(content).hexdigest() != key:
-                return len(rows), f"the file content {key[:12]} was changed"
+            if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != key:
+                return len(rows), f"the file content {str(key)[:12]} was changed"
         return len(rows), None
 
     def close(self) -> None:
@@ -211,6 +225,35 @@ def _row(outcome: Ran | Failed, capability: Capability, task_run_id: str | None)
     }
 
 
+def _is_sound(row: Mapping[str, Any]) -> bool:
+    """Whether the values are of the types that `_row` gives them."""
+    return all(isinstance(value, TYPES[name]) for name, value in row.items()) and 0 <= row["at"] < END_OF_TIME
+
+
+def _recorded(row: Mapping[str, Any], blobs: Mapping[str, bytes]) -> Recorded:
+    """Raises ValueError, TypeError or RecursionError for a row that is none."""
+    effects = json.loads(row["effects"])
+    texts = [text for pair in effects for text in pair]
+    if not _is_sound(row) or not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    return Recorded(
+        run_id=row["run_id"],
+        at=row["at"],
+        capability=row["capability"],
+        version=row["version"],
+        sha256=row["sha256"],
+        engine=row["engine"],
+        permissions=tuple(Permissions.model_validate(layer) for layer in json.loads(row["permissions"])),
+        input=json.loads(row["input"]),
+        effects=tuple(Effect(request, answer) for request, answer in effects),
+        blobs=blobs,
+        output_text=row["output"],
+        error=row["error"],
+        kind=row["kind"],
+        fuel=row["fuel"],
+    )
+
+
 def _hash(row: Mapping[str, Any]) -> str:
     covered = schemas.canonical([row["previous"], *(row[name] for name in HASHED)])
     return hashlib.sha256(covered.encode("utf-8", "surrogatepass")).hexdigest()
@@ -226,5 +269,11 @@ def _storable(value: Any) -> Any:
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
-    decoded = {key: json.loads(row[key]) if row[key] is not None else None for key in ("input", "output")}
+    own = {name: value for name, value in row.items() if name in COLUMNS}
+    try:
+        if not _is_sound(own):
+            raise TypeError
+        decoded = {key: json.loads(row[key]) if row[key] is not None else None for key in ("input", "output")}
+    except (ValueError, TypeError, RecursionError):
+        return {**row, **DAMAGED, "run_id": str(row["run_id"]), "ok": False}
     return {**row, **decoded, "ok": row["kind"] is None}

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from metier.urls import canonical_path, parse_url
+
 Access = Literal["read", "write"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -44,6 +46,8 @@ def _url_path_glob(value: str) -> str:
         raise ValueError("must begin with '/'")
     if value != "/":
         _path_glob(value[1:].removesuffix("/"))
+    if value != canonical_path(value):
+        raise ValueError(f"a path is written as it is sent: {canonical_path(value)}")
     return value
 
 
@@ -75,13 +79,13 @@ class FilePermission(_Strict):
 
 
 def _origin(value: str) -> str:
-    default = ":443" if value.startswith("https:") else ":80"
-    if value.endswith((default, ".")):
-        raise ValueError(f"must be written without {default} and without a final dot")
+    canonical = parse_url(value).origin
+    if value != canonical:
+        raise ValueError(f"an origin is scheme, host and port in their one form: {canonical}")
     return value
 
 
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.\-_\[\]:]+$"), AfterValidator(_origin)]
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class HttpPermission(_Strict):
@@ -213,6 +217,12 @@ class Grant:
             )
 
         return bool(self.layers) and all(map(allows, self.layers))
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All that some request may carry."""
+        named = [frozenset(secret for h in layer.http for secret in h.secrets) for layer in self.layers]
+        return frozenset.intersection(*named) if named else frozenset()
 
     def allows_call(self, capability: str) -> bool:
         return self._all_say(lambda layer: capability in layer.call or "*" in layer.call)

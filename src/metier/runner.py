@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -33,6 +36,13 @@ FIXED_TIME_NS = 946_684_800 * 10**9
 DATA_LOCK = "data.lock"
 LOCK_SECONDS = 60.0
 """How long a run that writes waits for another one."""
+KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+"""What a program may call the kind of its error: a name, since it is shown without the fence of other guest text."""
+LEVELS_A_STACK = 3
+"""Runs in each other on one native stack. Each takes up to `native.STACK_BYTES` and some more, and a thread may have as
+little as 8 MiB, so the next one goes on in a thread of its own."""
+STACK_OF_LEVELS = 16 * 2**20
+"""Bytes of native stack of such a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,15 @@ class Runner:
 
     def on(self, box: Box) -> Runner:
         """The same on another back end; calls between capabilities are denied there."""
-        return Runner(box, roots=self._roots, policy=self._policy, limits=self.limits, state=self._state)
+        return Runner(
+            box,
+            roots=self._roots,
+            policy=self._policy,
+            limits=self.limits,
+            state=self._state,
+            http=self._http,
+            stores=self._stores,
+        )
 
     def load(self, capability: Capability, wasm: bytes) -> Loaded:
         """The version, ready to run.
@@ -200,7 +218,8 @@ class Runner:
         left = {"fuel": max(1, budget.fuel_left()), "seconds": max(0.001, budget.seconds_left())}
         grant = Grant((loaded.capability.permissions, *outer.grant.layers))
         run = Run(self, loaded, value, stdin, grant, outer.record, self.limits.model_copy(update=left), None, outer)
-        outcome = run.outcome()
+        deep = (outer.depth + 1) % LEVELS_A_STACK == 0
+        outcome = _on_fresh_stack(run.outcome) if deep else run.outcome()
         budget.burn(outcome.fuel)
         if isinstance(outcome, Failed):
             raise EffectError(outcome.code or outcome.kind, outcome.error)
@@ -256,7 +275,10 @@ class Run:
         self._outer = outer
         call = runner.nested if runner._resolve is not None else None
         depth = outer.depth + 1 if outer else 0
-        self._context = Context(self.files, grant, limits, record, call, runner._http, self.sql, depth)
+        http = outer.http if outer else runner._http
+        if http is not None and fixtures is not None:  # a rehearsal
+            http = http.only_reading
+        self._context = Context(self.files, grant, limits, record, call, http, self.sql, depth)
 
     def __enter__(self) -> Self:
         return self
@@ -292,6 +314,23 @@ class Run:
             arguments=(capability.id,),
             environ=grant.environ,
         )
+
+
+def _on_fresh_stack(work: Callable[[], Ran | Failed]) -> Ran | Failed:
+    """What `work` returns or raises, done in a thread of its own while this one waits."""
+    with _stack_size:
+        usual = threading.stack_size(STACK_OF_LEVELS)
+        try:
+            thread = ThreadPoolExecutor(1, "metier-nested")
+            done = thread.submit(work)
+        finally:
+            threading.stack_size(usual)
+    with thread:
+        return done.result()
+
+
+_stack_size = threading.Lock()
+"""The size of new stacks is a setting of the whole process."""
 
 
 def judge(capability: Capability, value: Any, execution: Execution) -> Ran | Failed:
@@ -344,11 +383,17 @@ def _own_error(stderr: str) -> tuple[str, str]:
     try:
         said = schemas.parse(last, what="stderr")
     except schemas.InvalidJson:
-        return " ".join(last.split())[:500], ""
+        return _line(last, 500), ""
     if isinstance(said, dict) and isinstance(said.get("error"), str):
         kind = said.get("kind")
-        return " ".join(said["error"].split())[:2000], kind if isinstance(kind, str) else ""
-    return " ".join(last.split())[:500], ""
+        return _line(said["error"], 2000), kind if isinstance(kind, str) and KIND.fullmatch(kind) else ""
+    return _line(last, 500), ""
+
+
+def _line(text: str, limit: int) -> str:
+    """Words of a program as one line that moves no cursor."""
+    line = " ".join(text[: 8 * limit].split())[:limit]
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
 
 
 def _failed(ran: Ran, kind: FailureKind, error: str) -> Failed:

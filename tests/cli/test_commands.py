@@ -291,7 +291,7 @@ def test_chat_goes_on_after_an_error(metier: Shell) -> None:
 
 def test_init_makes_a_library_and_never_writes_over_one(metier: Shell, tmp_path: Path) -> None:
     target = tmp_path / "new"
-    assert metier.json("init", str(target), "--example", "hr")["capabilities"] == 12
+    assert metier.json("init", str(target), "--example", "hr")["capabilities"] == 15
     assert metier("init", str(target), "--example", "hr")[0] == 2
     assert metier.json("init", str(tmp_path / "empty"))["capabilities"] == 0
 

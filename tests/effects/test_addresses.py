@@ -102,7 +102,7 @@ def test_addresses_off_the_public_network_are_denied(address: str) -> None:
     for found in ([address], ["93.184.215.14", address], [address, "2606:4700::1111"]):
         with pytest.raises(EffectError) as caught:
             reachable(parse_url("http://example.com/"), [], lambda host, port, found=found: found)
-        assert caught.value.kind == "denied"
+        assert caught.value.kind == "unreachable"
         assert address not in str(caught.value)
 
 

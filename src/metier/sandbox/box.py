@@ -16,7 +16,7 @@ from metier.sandbox import modules, wasi
 from metier.sandbox.cache import CompiledCode, default_cache_folder
 from metier.sandbox.engines import ProgramError, PythonEngine, shipped
 from metier.sandbox.limits import Limits
-from metier.sandbox.native import Guest, Memory, Ticker, define, new_engine, start
+from metier.sandbox.native import Guest, Memory, OutOfBounds, OutOfTime, Ticker, define, new_engine, start
 from metier.sandbox.wasi import Exited, LimitReached, Process
 
 PYTHON = ("metier:python", "run")
@@ -26,6 +26,8 @@ OFFERED = frozenset(
 
 COMPILING = Limits()
 """Bounds on the compilation of one source."""
+TABLES = 16
+"""Tables of one run, together with those of an engine; each may have `table_elements`."""
 
 TRAPS: dict[wasmtime.TrapCode, tuple[FailureKind, str]] = {
     wasmtime.TrapCode.OUT_OF_FUEL: ("fuel", "the program used up its fuel; it loops, or the input is too large for it"),
@@ -35,6 +37,8 @@ TRAPS: dict[wasmtime.TrapCode, tuple[FailureKind, str]] = {
     wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS: ("trap", "the program touched memory that it does not have"),
     wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: ("trap", "the program divided by zero"),
 }
+OUT_OF_MEMORY = ("memory minimum size", "GC heap out of memory")
+"""How wasmtime says that a memory, or the heap of what is garbage-collected, cannot be had."""
 
 
 class Budget(Protocol):
@@ -52,14 +56,14 @@ class EffectDoor(Protocol):
 class State(Guest):
     """One execution: what the program sees, and the door behind which effects happen."""
 
-    __slots__ = ("answer", "deadline", "door", "process")
+    __slots__ = ("answer", "door", "process", "python_started")
 
     def __init__(self, store: wasmtime.Store, process: Process, door: EffectDoor) -> None:
-        super().__init__(store)
+        super().__init__(store, time.monotonic() + process.limits.seconds)
         self.process = process
         self.door = door
         self.answer = b""
-        self.deadline = time.monotonic() + process.limits.seconds
+        self.python_started = False
 
     # What is left of the run; see Budget.
 
@@ -75,18 +79,23 @@ class State(Guest):
     # What the Python engine asks of its host; see engines.EngineHost.
 
     def call(self, request: str) -> str:
+        self.in_time()
         return self.door.call(request, self)
 
     def stderr(self, text: str) -> None:
+        self.in_time()
         self.process.write_stderr(text.encode("utf-8", "replace"))
 
     def wall_ns(self) -> int:
+        self.in_time()
         return self.process.clock.wall()
 
     def monotonic_ns(self) -> int:
+        self.in_time()
         return self.process.clock.monotonic()
 
     def random(self, count: int) -> bytes:
+        self.in_time()
         return self.process.random.take(count)
 
     @property
@@ -162,10 +171,10 @@ class Box:
         """
         modules.check_bytes(wasm, limits.module_bytes)
         try:
-            # A module around Python bytecode is a few hundred bytes of code: compiling it costs less than a cache file.
-            small = b"metier:python" in wasm[:256]
+            # A module around Python bytecode is a few bytes of code: compiling it costs less than a cache file.
+            small = modules.is_small(wasm)
             module = wasmtime.Module(self._engine, wasm) if small else self._compiled.module(wasm, limits)
-            modules.check_shape(module, OFFERED)
+            modules.check_shape(module, OFFERED, PYTHON)
             return Program(self._linker.instantiate_pre(module))
         except wasmtime.WasmtimeError as error:
             raise InvalidModule(f"the module does not load: {_first_line(error)}") from None
@@ -196,7 +205,11 @@ class Box:
     def _store(self, limits: Limits) -> wasmtime.Store:
         store = wasmtime.Store(self._engine)
         store.set_limits(
-            memory_size=limits.memory_bytes, table_elements=limits.table_elements, memories=16, instances=64
+            memory_size=limits.memory_bytes,
+            table_elements=limits.table_elements,
+            memories=16,
+            tables=TABLES,
+            instances=64,
         )
         store.set_fuel(limits.fuel)
         return store
@@ -211,6 +224,10 @@ class Box:
             status = exited.status
         except LimitReached as reached:
             status, stopped = 1, (reached.kind, str(reached))
+        except OutOfTime:
+            status, stopped = 1, TRAPS[wasmtime.TrapCode.INTERRUPT]
+        except OutOfBounds:
+            status, stopped = 1, TRAPS[wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS]
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             status, stopped = 1, _stopped(error, state)
         finally:
@@ -221,6 +238,9 @@ class Box:
 
     def _run_python(self, guest: Guest, memory: Memory, address: int, size: int) -> None:
         assert isinstance(guest, State)
+        if guest.python_started:  # each start is an engine of its own, with its own memory
+            raise LimitReached("trap", "the program started the Python engine a second time")
+        guest.python_started = True
         code = memory.read(address, size)
         try:
             output = self.python.run(guest.store, guest, code, guest.process.stdin.decode("utf-8"))
@@ -254,7 +274,10 @@ def _stopped(error: wasmtime.Trap | wasmtime.WasmtimeError, state: State) -> tup
     if code in TRAPS and code is not wasmtime.TrapCode.UNREACHABLE:
         return TRAPS[code]
     # A program whose memory could not grow usually aborts, and the trap alone does not tell.
-    if "memory minimum size" in str(error) or state.memory_bytes() > limits.memory_bytes * 3 // 4:
+    words = str(error)
+    if "table minimum size" in words or "table count" in words:
+        return "memory", f"the program needs more than {TABLES} tables of {limits.table_elements} elements"
+    if any(said in words for said in OUT_OF_MEMORY) or state.memory_bytes() > limits.memory_bytes * 3 // 4:
         return "memory", f"the program needs more than its {limits.memory_bytes // 2**20} MiB of memory"
     return TRAPS.get(code, ("trap", _first_line(error))) if code else ("trap", _first_line(error))
 

@@ -50,6 +50,10 @@ class OutOfBounds(Exception):
     """The guest named memory that it does not have."""
 
 
+class OutOfTime(Exception):
+    """The guest called its host after its deadline."""
+
+
 class Memory:
     """The guest's linear memory during one host call. Addresses are the guest's own, unsigned."""
 
@@ -77,12 +81,14 @@ class Memory:
 
 
 class Guest:
-    """What the host functions of one run share: the handle of the memory, and what ended the program."""
+    """What the host functions of one run share: the handle of the memory, the deadline on `time.monotonic`, and what
+    ended the program."""
 
-    __slots__ = ("_handle", "stopped_by", "store")
+    __slots__ = ("_handle", "deadline", "stopped_by", "store")
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, deadline: float) -> None:
         self.store = store
+        self.deadline = deadline
         self.stopped_by: BaseException | None = None
         self._handle: _ffi.wasmtime_memory_t | None = None
 
@@ -99,8 +105,21 @@ class Guest:
         base = ctypes.cast(_ffi.wasmtime_memory_data(context, handle), ctypes.c_void_p).value or 0
         return Memory(base, _ffi.wasmtime_memory_data_size(context, handle))
 
+    def in_time(self) -> None:
+        """Raises OutOfTime after the deadline.
+
+        A program that does little but call its host keeps the ticker from Python's lock, for seconds: this ends it.
+        """
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+
+    def found(self, memory: _ffi.wasmtime_extern_t) -> None:
+        """Tells which memory it is, where no host function had to look for it."""
+        if self._handle is None:
+            self._handle = memory.of.memory
+
     def memory_bytes(self) -> int:
-        """The size of the memory now; 0 where no host function has looked for it yet."""
+        """The size of the memory now; 0 where it is not known yet."""
         if self._handle is None:
             return 0
         return _ffi.wasmtime_memory_data_size(self.store._context(), ctypes.byref(self._handle))
@@ -122,6 +141,7 @@ def define(linker: Linker, module: str, name: str, signature: str, function: Hos
     def callback(_env: int, caller: int, values: int, _count: int) -> int | None:
         guest: Guest = _running.guest
         try:
+            guest.in_time()
             memory = guest.memory(caller)
             result = function(guest, memory, *unpack(ctypes.string_at(values, size)))
             if results:
@@ -164,7 +184,11 @@ def start(prepared: wasmtime.InstancePre, guest: Guest, entry: str = "_start") -
             prepared.ptr(), context, ctypes.byref(instance), ctypes.byref(trap)
         )
         _raise(guest, error, trap)
-        item = _ffi.wasmtime_extern_t()
+        memory, item = _ffi.wasmtime_extern_t(), _ffi.wasmtime_extern_t()
+        if _ffi.wasmtime_instance_export_get(
+            context, ctypes.byref(instance), _MEMORY, len(_MEMORY), ctypes.byref(memory)
+        ):
+            guest.found(memory)
         name = entry.encode()
         found = _ffi.wasmtime_instance_export_get(context, ctypes.byref(instance), name, len(name), ctypes.byref(item))
         if not found:
@@ -204,6 +228,8 @@ class Ticker:
     def __init__(self, engine: wasmtime.Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
+        self._began = 0.0
+        self._ticks = 0
         self._active = 0
         self._last_used = 0.0
         self._thread: threading.Thread | None = None
@@ -213,9 +239,12 @@ class Ticker:
         with self._lock:
             self._active += 1
             if self._thread is None:
+                self._began, self._ticks = time.monotonic(), 0
                 self._thread = threading.Thread(target=self._tick, name="metier-deadlines", daemon=True)
                 self._thread.start()
-        store.set_epoch_deadline(int(seconds / self.SECONDS) + 2)
+            # The ticker may be late, and will then catch up: what it owes is no time of this store.
+            due = int((time.monotonic() - self._began + seconds) / self.SECONDS) + 2
+            store.set_epoch_deadline(due - self._ticks)
 
     def disarm(self) -> None:
         with self._lock:
@@ -223,14 +252,13 @@ class Ticker:
             self._last_used = time.monotonic()
 
     def _tick(self) -> None:
-        began, ticks = time.monotonic(), 0
         while True:
             time.sleep(self.SECONDS)
-            now = time.monotonic()
-            while ticks * self.SECONDS < now - began:
-                self._engine.increment_epoch()
-                ticks += 1
             with self._lock:
+                now = time.monotonic()
+                while self._ticks * self.SECONDS < now - self._began:
+                    self._engine.increment_epoch()
+                    self._ticks += 1
                 if self._active == 0 and now - self._last_used > self.LINGER:
                     self._thread = None
                     return

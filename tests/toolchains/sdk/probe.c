@@ -84,8 +84,9 @@ int main(void) {
     metier_set(out, "people", table_length());
     metier_set(out, "looks", looks(input));
     metier_set(out, "broken", broken());
-    metier_set(out, "input", input);
+    metier_set(out, "input", metier_copy(input));
     metier_output(out);
     metier_free(out);
+    metier_free(input);
     return 0;
 }

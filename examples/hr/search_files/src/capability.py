@@ -16,25 +16,18 @@ def run(input: dict) -> dict:
     if not query:
         raise host.Error("query has nothing to search for", kind="invalid_input")
     most = int(input.get("max_results", DEFAULT_RESULTS))
-    found, searched, skipped = [], 0, 0
+    found: list[dict] = []
     for path in files(input.get("folder", "")):
         if not (fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(os.path.basename(path), glob)):
             continue
-        lines = text_lines(path)
-        searched, skipped = searched + 1, skipped + (lines is None)
         if query in plain(os.path.basename(path)):
             found.append({"path": path, "line": 0, "excerpt": os.path.basename(path)})
-        for number, line in enumerate(lines or [], start=1):
+        for number, line in enumerate(text_lines(path), start=1):
             if query in plain(line):
                 found.append({"path": path, "line": number, "excerpt": excerpt(line, query)})
         if len(found) > most:
             break
-    return {
-        "matches": found[:most],
-        "complete": len(found) <= most,
-        "files_searched": searched,
-        "files_skipped": skipped,
-    }
+    return {"matches": found[:most], "complete": len(found) <= most}
 
 
 def files(folder: str) -> Iterator[str]:
@@ -47,14 +40,14 @@ def files(folder: str) -> Iterator[str]:
     return iter(sorted(path.lstrip("/") for path in paths if not path.startswith("/tmp/")))
 
 
-def text_lines(path: str) -> list[str] | None:
-    """The lines of a text file; None for what is not text, or too large to be read."""
+def text_lines(path: str) -> list[str]:
+    """The lines of a text file; none where it is no text, or too large to be read."""
     try:
         with open("/" + path, "rb") as file:
             text = file.read().decode("utf-8")
     except (OSError, UnicodeDecodeError):
-        return None
-    return None if "\0" in text else text.splitlines()
+        return []
+    return [] if "\0" in text else text.splitlines()
 
 
 def excerpt(line: str, query: str) -> str:

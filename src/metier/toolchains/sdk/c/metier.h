@@ -4,7 +4,8 @@
 // the granted roots. See README.md beside this file.
 //
 // Texts are UTF-8 and end with a NUL. A value that is put into another one, or handed to a function that asks the host,
-// belongs to it from then on. metier_free frees a value and all that is in it; a short program need not bother.
+// belongs to it from then on; what metier_get and metier_at find still belongs to where it was found, and goes elsewhere
+// as a metier_copy. metier_free frees a value and all that is in it; a short program need not bother.
 
 #ifndef METIER_H
 #define METIER_H
@@ -188,6 +189,18 @@ static inline void metier_set(metier_json *object, const char *key, metier_json 
     *place = member;
     if (object->last == old) object->last = member;
     metier_free(old);
+}
+
+// A value like this one, with all that is in it; null for NULL.
+static inline metier_json *metier_copy(const metier_json *value) {
+    if (value == NULL) return metier_null();
+    metier_json *copy = metier_value(value->kind, value->text.data, value->text.length);
+    for (const metier_json *member = value->first; member != NULL; member = member->next) {
+        metier_json *inner = metier_copy(member);
+        if (member->key != NULL) inner->key = metier_copied(member->key, strlen(member->key));
+        metier_add(copy, inner);
+    }
+    return copy;
 }
 
 // How many members a list or an object has.
@@ -390,12 +403,13 @@ static inline void metier_read_member(metier_reader *reader, metier_json *value,
         if (reader->wrong == NULL && strlen(key.data) < key.length) reader->wrong = "a key with a NUL character";
         if (reader->wrong == NULL && !metier_take(reader, ':')) reader->wrong = "expected ':'";
     }
-    if (reader->wrong == NULL) {
-        metier_json *member = metier_read_value(reader);
-        if (named) metier_set(value, key.data, member);
-        else metier_add(value, member);
+    if (reader->wrong != NULL) {
+        free(key.data);
+        return;
     }
-    free(key.data);
+    metier_json *member = metier_read_value(reader);
+    member->key = key.data; // the host lets no object have a key twice, so none is looked for
+    metier_add(value, member);
 }
 
 static inline metier_json *metier_read_members(metier_reader *reader, char close) {
