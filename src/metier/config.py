@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstraints, ValidationError
 
 from metier.capability import first_problem
 from metier.errors import UsageError
@@ -82,6 +83,15 @@ class ApprovalSettings(_Strict):
     the policy allows at all, or they get nothing more."""
 
 
+def _store_url(value: str) -> str:
+    if not re.match(r"sqlite(\+pysqlite)?:///|postgresql(\+psycopg)?://|\$\{env:\w+\}$", value):
+        raise ValueError("must be sqlite:///FILE, postgresql://… or ${env:NAME}")
+    return value
+
+
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+
+
 class Settings(_Strict):
     """metier.toml. Roots are folders, relative ones beneath the file's own folder."""
 
@@ -91,8 +101,9 @@ class Settings(_Strict):
     )
     """Where the value of each is: `env:NAME`, or `file:PATH` beneath the file's own folder. Read when it is used."""
     http: HttpSettings = HttpSettings()
-    stores: dict[Name, str] = Field(default_factory=dict)
-    """SQLAlchemy URLs; a relative SQLite path is beneath the file's own folder, `${env:NAME}` a variable."""
+    stores: dict[Name, StoreUrl] = Field(default_factory=dict, repr=False)
+    """SQLAlchemy URLs of SQLite files, relative ones beneath the file's own folder, and of PostgreSQL. `${env:NAME}`
+    stands for a variable, as a password should; it is read when the store is opened."""
     policy: Policy = Policy()
     approval: ApprovalSettings = ApprovalSettings()
     model: ModelSettings = ModelSettings()

@@ -202,21 +202,16 @@ class Grant:
         return found
 
     def knows_store(self, store: str) -> bool:
-        return bool(self.layers) and all(any(s.store == store for s in layer.sql) for layer in self.layers)
+        return self._all_say(lambda layer: any(s.store == store for s in layer.sql))
 
-    def allows_sql(self, store: str, table: str, verb: str) -> bool:
-        """For a table as the statement names it, but for case."""
+    def allows_sql(self, store: str, table: str, verb: str, *, fold: Callable[[str], str] = str) -> bool:
+        """For a table as the database resolves its name; `fold` makes one of names that are one to the database."""
 
         def allows(layer: Permissions) -> bool:
-            granted = [s.tables for s in layer.sql if s.store == store]
-            return any(
-                verb in verbs
-                for tables in granted
-                for name, verbs in tables.items()
-                if name.casefold() == table.casefold()
-            )
+            granted = [s.tables.items() for s in layer.sql if s.store == store]
+            return any(verb in verbs and fold(name) == fold(table) for tables in granted for name, verbs in tables)
 
-        return bool(self.layers) and all(map(allows, self.layers))
+        return self._all_say(allows)
 
     @property
     def secrets(self) -> frozenset[str]:

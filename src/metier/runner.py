@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from metier import schemas
 from metier.capability import Capability
-from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService, SqlStores
+from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService, SqlSession, SqlStores
 from metier.errors import InvalidModule, MetierError
 from metier.locks import exclusive
 from metier.outcomes import Failed, FailureKind, Ran
@@ -219,12 +220,13 @@ class Runner:
         grant = Grant((loaded.capability.permissions, *outer.grant.layers))
         run = Run(self, loaded, value, stdin, grant, outer.record, self.limits.model_copy(update=left), None, outer)
         deep = (outer.depth + 1) % LEVELS_A_STACK == 0
-        outcome = _on_fresh_stack(run.outcome) if deep else run.outcome()
-        budget.burn(outcome.fuel)
-        if isinstance(outcome, Failed):
-            raise EffectError(outcome.code or outcome.kind, outcome.error)
-        for change in run.files.changes():
-            adopt(outer.files, change)
+        with outer.sql.nested() if outer.sql is not None else nullcontext():
+            outcome = _on_fresh_stack(run.outcome) if deep else run.outcome()
+            budget.burn(outcome.fuel)
+            if isinstance(outcome, Failed):
+                raise EffectError(outcome.code or outcome.kind, outcome.error)
+            for change in run.files.changes():
+                adopt(outer.files, change)
         return outcome.output
 
     def _called(self, record: Record, capability: str) -> Loaded:
@@ -271,7 +273,7 @@ class Run:
         host: Backing = HostFiles(runner._roots, limits.effect_bytes)
         backing: Backing = OuterFiles(outer.files) if outer else RecordedFiles(host, record)
         self.files = FileSystem(backing, grant, limits, fixtures)
-        self.sql = outer.sql if outer else runner._stores.session() if runner._stores else None
+        self.sql = outer.sql if outer else _session(runner, loaded.capability)
         self._outer = outer
         call = runner.nested if runner._resolve is not None else None
         depth = outer.depth + 1 if outer else 0
@@ -331,6 +333,10 @@ def _on_fresh_stack(work: Callable[[], Ran | Failed]) -> Ran | Failed:
 
 _stack_size = threading.Lock()
 """The size of new stacks is a setting of the whole process."""
+
+
+def _session(runner: Runner, capability: Capability) -> SqlSession | None:
+    return runner._stores.session(writes=capability.effects == "write") if runner._stores is not None else None
 
 
 def judge(capability: Capability, value: Any, execution: Execution) -> Ran | Failed:

@@ -156,6 +156,7 @@ def test_every_layer_must_allow() -> None:
     assert Grant((a, b)).http_secrets("http://a.example", "GET", "/x") == frozenset()
     assert Grant((a, b)).http_secrets("http://a.example", "GET", "/y") is None
     assert Grant((a, Permissions())).http_secrets("http://a.example", "GET", "/x") is None
+    assert (Grant((a,)).secrets, Grant((a, b)).secrets, Grant(()).secrets) == ({"K"}, set(), set())
 
 
 @pytest.mark.parametrize(

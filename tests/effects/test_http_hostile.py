@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 
 from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService
 from metier.effects.addresses import is_open
+from metier.effects.exchange import decoded
 from metier.effects.secrets import Secrets, Veil
 from metier.outcomes import Ran
 from metier.permissions import Grant, Permissions
@@ -597,6 +599,29 @@ def test_a_server_that_does_not_end_is_left_in_time(serve: Any, play: Play, kind
     said = asking(f"{origin}/v1/a", seconds=0.7)
     assert said.split(":")[0] in kinds, said
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("play", "bound"),
+    [
+        (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 50), 100_000 + 2**20),
+        (endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000), 100_000),
+    ],
+)
+def test_a_flood_ends_at_its_size_and_not_only_at_its_time(serve: Any, play: Play, bound: int) -> None:
+    asking, origin = client(serve(play))
+    assert asking(f"{origin}/v1/a", seconds=60.0) == f"too_large: the answer is larger than {bound} bytes"
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    packed = bomb(50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(EffectError, match="larger than 1000 bytes"):
+            decoded(packed, {"content-encoding": "gzip"}, 1000)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_server_that_does_not_read_is_left_in_time(serve: Any) -> None:

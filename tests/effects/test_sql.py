@@ -278,7 +278,7 @@ def test_a_password_is_in_no_message(folder: Path, monkeypatch: pytest.MonkeyPat
         "nonsense",
     ):
         with pytest.raises(EffectError) as caught:
-            SqlStores({"hr": url}, folder).open("hr")
+            SqlStores({"hr": url}, folder).open("hr", writes=False, seconds=1, limits=Limits())
         assert "hunter2" not in str(caught.value)
 
 
@@ -308,7 +308,7 @@ def test_a_password_is_in_no_message(folder: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_postgres_statements_are_refused_or_touch_what_they_say(statement: str) -> None:
     try:
-        found = understood(statement, [], "postgres")
+        found = understood(statement, [], "postgresql")
     except EffectError as error:
         assert error.kind in ("denied", "invalid")
     else:

@@ -12,9 +12,9 @@ from metier.effects.files import OPERATIONS as FILES
 from metier.effects.http import OPERATIONS as HTTP
 from metier.effects.http import HttpService
 from metier.effects.sql import OPERATIONS as SQL
-from metier.effects.sql import SqlStores
+from metier.effects.sql import SqlSession, SqlStores
 
 INSIDE: dict[str, Operation] = {**FILES, **CALL}
 OUTSIDE: dict[str, Operation] = {**HTTP, **SQL}
 
-__all__ = ["INSIDE", "OUTSIDE", "Context", "Door", "EffectError", "HttpService", "Operation", "SqlStores"]
+__all__ = ["INSIDE", "OUTSIDE", "Context", "Door", "EffectError", "HttpService", "Operation", "SqlSession", "SqlStores"]

@@ -55,7 +55,7 @@ def exchange(
         pool = httpcore2.ConnectionPool(ssl_context=tls, network_backend=network)
         with pool, pool.stream(method, url, headers=encoded, content=body or None) as response:
             received = _headers(response)
-            return Reply(response.status, received, _decoded(_body(response, most), received, most))
+            return Reply(response.status, received, decoded(_body(response, most), received, most))
     except httpcore2.TimeoutException:
         raise EffectError("timeout", f"{target.host} did not answer in time") from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
@@ -83,7 +83,7 @@ def _body(response: httpcore2.Response, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _decoded(body: bytes, headers: dict[str, str], most: int) -> bytes:
+def decoded(body: bytes, headers: dict[str, str], most: int) -> bytes:
     """Without the compression that nobody asked for: a secret in it could not be seen, nor how large it becomes."""
     coding = headers.pop("content-encoding", "identity").strip().lower()
     if coding in ("identity", "") or not body:

@@ -13,7 +13,7 @@ STATEMENTS: Final = QUERIES | {"Insert", "Update", "Delete"}
 
 _BINARY = """
     EQ NEQ GT GTE LT LTE And Or Add Sub Mul Div IntDiv Mod Like ILike Glob Escape Is DPipe NullSafeEQ NullSafeNEQ
-    BitwiseAnd BitwiseOr BitwiseLeftShift BitwiseRightShift Collate 
+    BitwiseAnd BitwiseOr BitwiseLeftShift BitwiseRightShift Collate
 """
 _UNARY = "Paren Not Neg BitwiseNot Exists Where Having From Offset DataTypeParam"
 _LISTS = "Tuple Rollup Cube GroupingSets Returning"
@@ -110,7 +110,8 @@ FUNCTIONS: Final[dict[str, frozenset[str]]] = {
     "postgresql": frozenset((_BOTH + _POSTGRESQL).split()),
 }
 SQLITE_OWN_FUNCTIONS: Final = FUNCTIONS["sqlite"] | frozenset(
-    "-> ->> current_timestamp current_date current_time random randomblob printf format likelihood likely unlikely".split()
+    """-> ->> current_timestamp current_date current_time random randomblob printf format
+    likelihood likely unlikely""".split()
 )
 """What the database may call for itself besides, in defaults, checks, indexes, views and triggers of its schema."""
 

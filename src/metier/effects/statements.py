@@ -1,8 +1,8 @@
 """SQL statements taken apart: which tables they touch and how, or why that cannot be told.
 
-Only what is listed in `grammar.py` is understood; any other node, argument of a node, function or type refuses the whole.
-What runs is the text generated from the checked tree, in which every name is quoted and every literal text is a bound
-parameter. That text is parsed once more and must give the same tree.
+Only what is listed in `grammar.py` is understood; any other node, argument of a node, function or type refuses the
+whole. What runs is the text generated from the checked tree, in which every name is quoted and every literal text is a
+bound parameter. That text is parsed once more and must give the same tree.
 
 Names are compared as the database resolves them: SQLite ignores the case of ASCII letters, quoted or not; PostgreSQL
 reads unquoted names in lower case and quoted ones as they are.
@@ -31,6 +31,7 @@ MAX_POSTGRESQL_NAME = 63
 """Bytes; PostgreSQL cuts longer names off, and they become other names (NAMEDATALEN)."""
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NUMBER = re.compile(r"\d{1,100}(\.\d{0,100})?([eE][+-]?\d{1,4})?")
+_INTERVAL = re.compile(r"[-+.: 0-9A-Za-z]{1,60}")
 _WORDS = re.compile(r"[A-Za-z ]{1,30}")
 _BOUND = "\0"
 """Stands around the name of a parameter while text is generated; no statement may have it."""
@@ -45,6 +46,10 @@ class Statement:
     touched: frozenset[tuple[str, str]]
     parameters: Mapping[str, Any]
     returns_rows: bool
+    returned: tuple[str, ...]
+    """Names of what RETURNING gives, but for `*`."""
+    local_names: frozenset[str]
+    """Common table expressions, as SQLite compares names."""
 
     @property
     def writes(self) -> bool:
@@ -62,17 +67,27 @@ def understood(text: str, values: Values, dialect: Dialect) -> Statement:
     Raises:
         EffectError: it is not exactly one statement whose tables and verbs can all be told.
     """
+    from sqlglot import exp
+
     try:
         tree = _parsed(text, values, dialect)
         for node in tree.walk():
             _check(node, dialect)
         _resolve_names(tree, dialect)
+        if dialect == "sqlite":
+            _name_columns(tree)
         touched = frozenset(_touched(tree, dialect))
         parameters = _bind(tree, values)
-        sql = _generated(tree, dialect)
+        returning = tree.args.get("returning")
+        returns_rows = type(tree).__name__ in grammar.QUERIES or returning is not None
+        returned = tuple(part.alias_or_name for part in returning.expressions if not part.is_star) if returning else ()
+        local_names = frozenset(ascii_lower(cte.alias) for cte in tree.find_all(exp.CTE))
+        return Statement(_generated(tree, dialect), touched, parameters, returns_rows, returned, local_names)
     except RecursionError:
         raise EffectError("invalid", "the statement is nested too deep") from None
-    return Statement(sql, touched, parameters, type(tree).__name__ in grammar.QUERIES or bool(tree.args.get("returning")))
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+        # A parser that trips over a statement has not understood it.
+        raise EffectError("invalid", f"the statement is not understood ({type(error).__name__})") from None
 
 
 def _parsed(text: str, values: Values, dialect: Dialect) -> Any:
@@ -85,11 +100,7 @@ def _parsed(text: str, values: Values, dialect: Dialect) -> Any:
         named = _named(text, dialect) if not isinstance(values, Mapping) else text
         found = [tree for tree in _language(dialect).parse(named) if tree is not None]
     except SqlglotError as error:
-        line = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:200]
-        raise EffectError("invalid", f"the statement does not parse: {line}") from None
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError) as error:
-        # A parser that trips over a statement has not understood it.
-        raise EffectError("invalid", f"the statement does not parse ({type(error).__name__})") from None
+        raise EffectError("invalid", f"the statement does not parse: {_line(error)}") from None
     if len(found) != 1:
         raise EffectError("denied", "exactly one statement at a time")
     if type(found[0]).__name__ not in grammar.STATEMENTS:
@@ -99,11 +110,11 @@ def _parsed(text: str, values: Values, dialect: Dialect) -> Any:
 
 def _named(text: str, dialect: Dialect) -> str:
     """The statement with its `?`, in the order of the text, as `:p0`, `:p1`…"""
-    from sqlglot.tokens import TokenType
+    from sqlglot import TokenType
 
     tokens = _language(dialect).tokenize(text)
     parts, position, count = [], 0, 0
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip(tokens, [*tokens, None][1:], strict=True):
         if token.token_type == TokenType.COLON and following is not None and token.end + 1 == following.start:
             raise EffectError("invalid", ":name stands for a parameter of an object; the parameters are a list")
         if token.token_type == TokenType.PLACEHOLDER and token.text == "?":
@@ -115,28 +126,24 @@ def _named(text: str, dialect: Dialect) -> str:
 @functools.cache
 def _language(dialect: Dialect) -> Any:
     """sqlglot's dialect, with functions kept as they are written instead of translated to what it knows of them."""
-    from sqlglot import exp
+    from sqlglot import TokenType, exp
     from sqlglot.dialects.postgres import Postgres
     from sqlglot.dialects.sqlite import SQLite
-    from sqlglot.tokens import TokenType
 
     base: Any = SQLite if dialect == "sqlite" else Postgres
-    arrows = {TokenType.ARROW: exp.JSONExtract, TokenType.DARROW: exp.JSONExtractScalar}
-    operators = {
-        token: lambda self, this, path, made=made: self.expression(made(this=this, expression=path, only_json_types=True))
-        for token, made in arrows.items()
+
+    def arrow(made: Any) -> Any:  # its path stays an expression, and is not translated
+        return lambda self, this, path: self.expression(made(this=this, expression=path, only_json_types=True))
+
+    operators = "CONCAT_OPERATORS" if dialect == "sqlite" else "JSON_OPERATORS"
+    arrows = {TokenType.ARROW: arrow(exp.JSONExtract), TokenType.DARROW: arrow(exp.JSONExtractScalar)}
+    own = {
+        "FUNCTIONS": {},
+        "FUNCTION_PARSERS": {name: base.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "EXTRACT")},
+        "NO_PAREN_FUNCTION_PARSERS": {"CASE": base.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]},
+        operators: {**getattr(base.Parser, operators), **arrows},
     }
-
-    class Parser(base.Parser):  # type: ignore[misc]  # chosen above
-        FUNCTIONS: Mapping[str, Any] = {}
-        FUNCTION_PARSERS = {k: v for k, v in base.Parser.FUNCTION_PARSERS.items() if k in ("CAST", "EXTRACT")}
-        NO_PAREN_FUNCTION_PARSERS = {"CASE": base.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
-        if dialect == "sqlite":
-            CONCAT_OPERATORS = {**base.Parser.CONCAT_OPERATORS, **operators}
-        else:
-            JSON_OPERATORS = {**base.Parser.JSON_OPERATORS, **operators}
-
-    return type(f"Metier_{dialect}", (base,), {"Parser": Parser})()
+    return type(f"Metier_{dialect}", (base,), {"Parser": type("Parser", (base.Parser,), own)})()
 
 
 def _check(node: Any, dialect: Dialect) -> None:
@@ -154,6 +161,9 @@ def _check(node: Any, dialect: Dialect) -> None:
     elif isinstance(node, exp.Literal):
         if not node.is_string and not _NUMBER.fullmatch(node.this):
             raise EffectError("denied", f"the number {node.this[:40]} is not written in digits")
+    elif isinstance(node, exp.Interval):
+        if not isinstance(node.this, exp.Literal) or not _INTERVAL.fullmatch(node.this.this):
+            raise EffectError("denied", "an interval is a text such as '3 days'")
     elif isinstance(node, exp.DataType):
         if node.this.name not in grammar.TYPES[dialect]:
             raise EffectError("denied", f"the type {_shown(node, dialect)} is not among those that statements may name")
@@ -169,8 +179,10 @@ def _check(node: Any, dialect: Dialect) -> None:
 def _check_function(node: Any, dialect: Dialect) -> None:
     """By the name as it is written; a quoted or qualified one is refused, for it may be anyone's."""
     name = ascii_lower(node.this) if isinstance(node.this, str) else ""
-    if name in grammar.CLOCKS[dialect] and len(node.expressions) < grammar.CLOCKS[dialect][name]:
-        raise EffectError("denied", f"{name} without a date tells the time; give it a date")
+    if name in grammar.CLOCKS[dialect]:
+        given = [part.this.strip().lower() for part in node.expressions if part.is_string]
+        if len(node.expressions) < grammar.CLOCKS[dialect][name] or "now" in given:
+            raise EffectError("denied", f"{name} would tell the time; give it a date as a parameter")
     if name not in grammar.FUNCTIONS[dialect]:
         shown = node.this if isinstance(node.this, str) else node.this.name
         raise EffectError("denied", f"the function {shown[:60]} is not among those that statements may call")
@@ -189,6 +201,19 @@ def _resolve_names(tree: Any, dialect: Dialect) -> None:
         if not name.this or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in name.this):
             raise EffectError("denied", "a name is empty, or has characters that no name has")
         name.set("quoted", True)
+
+
+def _name_columns(tree: Any) -> None:
+    """Has computed columns of the result named by what was written, as they would be, and not by what is generated."""
+    from sqlglot import exp
+
+    while isinstance(tree, (exp.SetOperation, exp.Subquery)):
+        tree = tree.this
+    if isinstance(tree, exp.Select):
+        for part in tree.expressions:
+            if not isinstance(part, (exp.Alias, exp.Column, exp.Star, exp.Subquery)):
+                written = part.sql(_language("sqlite"), normalize_functions=False).replace('"', "")
+                part.replace(exp.Alias(this=part.copy(), alias=exp.to_identifier(written[:100], quoted=True)))
 
 
 def _touched(tree: Any, dialect: Dialect) -> Iterator[tuple[str, str]]:
@@ -228,17 +253,21 @@ def _verbs(tree: Any) -> Iterator[str]:
     if conflict is not None and conflict.text("action").upper() != "DO NOTHING":
         yield "update"
     kept = [tree.args.get(key) for key in ("where", "returning", "from_", "using", "conflict")]
-    parts = [part for some in kept for part in (some if isinstance(some, list) else [some]) if part is not None]
+    parts = [part for some in kept for part in (some if isinstance(some, list) else [some])]
     if isinstance(tree, exp.Update):
         if not all(isinstance(change, exp.EQ) for change in tree.expressions):
             raise EffectError("denied", "what is set cannot be told")
         parts += [change.expression for change in tree.expressions]
-    if tree.args.get("returning") or any(part.find(exp.Column, exp.Identifier) for part in parts):
+    if tree.args.get("returning") or any(
+        part.find(exp.Column, exp.Identifier) for part in parts if isinstance(part, exp.Expression)
+    ):
         yield "select"
 
 
 def _table(table: Any, dialect: Dialect) -> str:
     parts = [part.name for part in table.parts]
+    if any("." in part for part in parts):  # permissions join schema and table with one
+        raise EffectError("denied", f"{parts[-1][:60]} has a dot in its name")
     folded = [ascii_lower(part) for part in parts]
     foreign = folded[:-1] not in ([], ["main"]) if dialect == "sqlite" else folded[0] == "information_schema"
     if foreign or any(part.startswith(grammar.SYSTEM_NAMES[dialect]) for part in folded):
@@ -288,6 +317,8 @@ def _bind(tree: Any, given: Values) -> dict[str, Any]:
                 raise EffectError("invalid", f"there is no parameter for {node.this or '?'}")
             key = own.setdefault(node.this, f"p{len(values)}")
             values[key] = _parameter(named[node.this])
+            if values[key] == "now" and isinstance(node.parent, exp.Anonymous):
+                raise EffectError("denied", "'now' would tell the time; give it a date as a parameter")
         elif node.is_string and not isinstance(node.parent, exp.Interval):
             # The same text is the same parameter, so that PostgreSQL still sees GROUP BY repeat a column.
             key = texts.setdefault(node.this, f"p{len(values)}")
@@ -348,8 +379,12 @@ def _text(tree: Any, dialect: Dialect, before: str, after: str) -> str:
             dialect=_language(dialect), comments=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE
         )
     except SqlglotError as error:
-        raise EffectError("invalid", f"the statement cannot be run here: {' '.join(str(error).split())[:200]}") from None
+        raise EffectError("invalid", f"the statement cannot be run here: {_line(error)}") from None
     return str(sql)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:200]
 
 
 def _shown(node: Any, dialect: Dialect) -> str:
