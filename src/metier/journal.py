@@ -127,7 +127,7 @@ class Journal:
 
         def append(connection: sqlite3.Connection) -> None:
             last = connection.execute("SELECT hash FROM runs ORDER BY seq DESC LIMIT 1").fetchone()
-            row["previous"] = last[0] if last else BEGINNING
+            row["previous"] = last[0] if last and isinstance(last[0], str) else BEGINNING
             row["hash"] = _hash(row)
             columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
             values = [row[name] for name in COLUMNS]

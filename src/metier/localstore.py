@@ -94,12 +94,13 @@ class LocalStore:
         identity = _identity(path)
         try:
             return work(self._opened(path))
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             self.close()
             code = (
                 sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
             )
-            unusable = code in _UNUSABLE or any(words in str(error) for words in _OTHER_TABLES)
+            undecodable = isinstance(error, UnicodeDecodeError)  # the damage stands in the message of SQLite itself
+            unusable = undecodable or code in _UNUSABLE or any(words in str(error) for words in _OTHER_TABLES)
             if not (again and unusable and self._begun_anew(path, identity, error)):
                 level = logging.INFO if code in _UNWRITABLE else logging.WARNING
                 self._report(f"{path}: {error}; working without it", level)

@@ -32,7 +32,8 @@ def refusal(text: str, dialect: Dialect, values: Any = ()) -> str:
         ("SELECT 1", ""),
         ("SELECT * FROM a, b CROSS JOIN c", "a.select b.select c.select"),
         ("SELECT (SELECT max(x) FROM b) FROM a WHERE y IN (SELECT z FROM c)", "a.select b.select c.select"),
-        ("SELECT x FROM a GROUP BY x HAVING x > (SELECT 1 FROM b) ORDER BY (SELECT 1 FROM c)", "a.select b.select c.select"),
+        ("SELECT x FROM a GROUP BY x HAVING x > (SELECT 1 FROM b) ORDER BY (SELECT 1 FROM c)",
+         "a.select b.select c.select"),
         ("SELECT x FROM a LIMIT (SELECT 1 FROM b) OFFSET (SELECT 2 FROM c)", "a.select b.select c.select"),
         ("SELECT sum(x) OVER (PARTITION BY (SELECT 1 FROM b)) FROM a", "a.select b.select"),
         ("SELECT count(*) FILTER (WHERE x IN (SELECT 1 FROM b)) FROM a", "a.select b.select"),
@@ -71,93 +72,93 @@ def test_every_table_is_found_with_its_verbs(statement: str, expected: str, dial
 
 
 SMUGGLED = """
-stacked        | SELECT 1; SELECT 2                                                  | denied: exactly one statement
-stacked write  | SELECT 1; DROP TABLE a                                              | denied: exactly one statement
-after comment  | SELECT 1 /* ; */ ; DELETE FROM a                                    | denied: exactly one statement
-nothing        | -- SELECT 1                                                         | denied: exactly one statement
-values         | VALUES (1)                                                          | denied: only SELECT
-explain        | EXPLAIN SELECT 1                                                    | denied: only SELECT
-analyze        | EXPLAIN ANALYZE DELETE FROM a                                       | denied: only SELECT
-create         | CREATE TABLE x (a INT)                                              | denied: only SELECT
-create as      | CREATE TABLE x AS SELECT * FROM a                                   | denied: only SELECT
-drop           | DROP TABLE a                                                        | denied: only SELECT
-alter          | ALTER TABLE a RENAME TO b                                           | denied: only SELECT
-truncate       | TRUNCATE TABLE a                                                    | denied: only SELECT
-merge          | MERGE INTO a USING b ON a.x = b.x WHEN MATCHED THEN DELETE           | denied: only SELECT
-begin          | BEGIN                                                               | denied: only SELECT
-commit         | COMMIT                                                              | denied: only SELECT
-rollback       | ROLLBACK                                                            | denied: only SELECT
-grant          | GRANT SELECT ON a TO x                                              | denied: only SELECT
-set            | SET x = 1                                                           | denied: only SELECT
-call           | CALL f(1)                                                           | denied:
-execute        | EXECUTE f                                                           | denied:
-vacuum         | VACUUM                                                              | denied:
-analyze alone  | ANALYZE                                                             | denied: only SELECT
-pragma         | PRAGMA writable_schema                                              | denied: only SELECT
-attach         | ATTACH DATABASE 'x' AS y                                            | denied: only SELECT
-copy           | COPY a TO '/tmp/x'                                                  | denied: only SELECT
-copy program   | COPY a FROM PROGRAM 'id'                                            | denied: only SELECT
-into           | SELECT * INTO x FROM a                                              | denied: SELECT * INTO|CREATE TABLE
-for update     | SELECT * FROM a FOR UPDATE                                          | denied: SELECT * FROM a
-for share      | SELECT * FROM a FOR SHARE                                           | denied: SELECT * FROM a
-in a with      | WITH t AS (DELETE FROM a RETURNING *) SELECT * FROM t               | denied: a change may not stand
-insert in with | WITH t AS (INSERT INTO a VALUES (1) RETURNING *) SELECT * FROM t    | denied: a change may not stand
-own name       | WITH a AS (SELECT * FROM a) SELECT * FROM a                         | denied: a is the name of two
-earlier        | WITH t AS (SELECT * FROM a), a AS (SELECT 1) SELECT * FROM t        | denied: a is the name of two
-out of scope   | SELECT * FROM a WHERE (WITH a AS (SELECT 1 AS x) SELECT x FROM a) = 1 | denied: a is the name of two
-beside         | SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) AS t, a        | denied: a is the name of two
-in a union     | SELECT * FROM a UNION SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) AS t | denied: a is the name
-twice          | WITH a AS (SELECT 1), a AS (SELECT 2) SELECT * FROM a               | denied: a is the name of two
-two levels     | WITH a AS (SELECT 1) SELECT * FROM (WITH a AS (SELECT 2) SELECT * FROM a) AS t | denied: a is the name
-table function | SELECT * FROM generate_series(1, 2)                                 | denied: the function generate_series
-lateral        | SELECT * FROM a, LATERAL (SELECT * FROM b) AS t                     | denied: LATERAL
-sample         | SELECT * FROM a TABLESAMPLE SYSTEM (1)                              | denied: a
-fetch          | SELECT * FROM a FETCH FIRST 1 ROWS ONLY                             | denied: FETCH
-qualify        | SELECT * FROM a QUALIFY row_number() OVER () = 1                    | denied: SELECT
-except columns | SELECT * EXCLUDE (x) FROM a                                         | denied: *
-group all      | SELECT x FROM a GROUP BY ALL                                        | denied: GROUP BY ALL
-catalog        | SELECT * FROM other.main.a                                          | denied:
-column schema  | SELECT main.a.x FROM main.a                                         | denied: main.a.x
-composite      | SELECT (a).x FROM a                                                 | denied: (a).x
-quoted func    | SELECT "lower"('x')                                                 | denied: the function lower
-qualified func | SELECT pg_catalog.lower('x')                                        | denied:
-unknown func   | SELECT evil(x) FROM a                                               | denied: the function evil
-upper func     | SELECT PG_SLEEP(10)                                                 | denied: the function PG_SLEEP
-read file      | SELECT pg_read_file('/etc/passwd')                                  | denied: the function pg_read_file
-list           | SELECT pg_ls_dir('/')                                               | denied: the function pg_ls_dir
-import         | SELECT lo_import('/etc/passwd')                                     | denied: the function lo_import
-export         | SELECT lo_export(1, '/tmp/x')                                       | denied: the function lo_export
-dblink         | SELECT dblink('host=x', 'SELECT 1')                                 | denied: the function dblink
-config         | SELECT set_config('x', 'y', false)                                  | denied: the function set_config
-settings       | SELECT current_setting('data_directory')                            | denied: the function current_setting
-sequence       | SELECT nextval('s')                                                 | denied: the function nextval
-last value     | SELECT currval('s')                                                 | denied: the function currval
-xml            | SELECT query_to_xml('SELECT 1', true, true, '')                     | denied: the function query_to_xml
-terminate      | SELECT pg_terminate_backend(1)                                      | denied: the function pg_terminate
-notify         | SELECT pg_notify('a', 'b')                                          | denied: the function pg_notify
-lock           | SELECT pg_advisory_lock(1)                                          | denied: the function pg_advisory_lock
-extension      | SELECT load_extension('x')                                          | denied: the function load_extension
-readfile       | SELECT readfile('/etc/passwd')                                      | denied: the function readfile
-writefile      | SELECT writefile('/tmp/x', 'y')                                     | denied: the function writefile
-much           | SELECT repeat('x', 1000000000)                                      | denied: the function repeat
-zeroes         | SELECT zeroblob(1000000000)                                         | denied: the function zeroblob
-padding        | SELECT lpad('x', 1000000000)                                        | denied: the function lpad
-randomness     | SELECT random()                                                     | denied: the function random
-now            | SELECT now()                                                        | denied: the function now
-clock          | SELECT CURRENT_TIMESTAMP                                            | denied: CURRENT_TIMESTAMP
-user           | SELECT CURRENT_USER                                                 | denied: CURRENT_USER
-version        | SELECT version()                                                    | denied: the function version
-cast catalog   | SELECT CAST('a' AS regclass)                                        | denied:
-cast own       | SELECT CAST(1 AS evil)                                              | denied:
-cast xml       | SELECT CAST('<a/>' AS xml)                                          | denied: the type XML|xml (DataType with kind)
-padded type    | SELECT CAST('x' AS CHAR(100000000))                                 | denied: the type CHAR
-replace        | INSERT OR REPLACE INTO a VALUES (1)                                 | denied: INSERT
-rollback on    | INSERT OR ROLLBACK INTO a VALUES (1)                                | denied: INSERT
-bytes          | SELECT x'41'                                                        | denied: x'41'
-national       | SELECT N'x'                                                         | denied:
-unknown word   | SELEC * FROM a                                                      | denied: only SELECT|invalid
-half           | SELECT * FROM                                                       | invalid: the statement does not
-unclosed       | SELECT 'x                                                           | invalid: the statement does not
+stacked | SELECT 1; SELECT 2 | denied: exactly one statement
+stacked write | SELECT 1; DROP TABLE a | denied: exactly one statement
+after comment | SELECT 1 /* ; */ ; DELETE FROM a | denied: exactly one statement
+nothing | -- SELECT 1 | denied: exactly one statement
+values | VALUES (1) | denied: only SELECT
+explain | EXPLAIN SELECT 1 | denied: only SELECT
+analyze | EXPLAIN ANALYZE DELETE FROM a | denied: only SELECT
+create | CREATE TABLE x (a INT) | denied: only SELECT
+create as | CREATE TABLE x AS SELECT * FROM a | denied: only SELECT
+drop | DROP TABLE a | denied: only SELECT
+alter | ALTER TABLE a RENAME TO b | denied: only SELECT
+truncate | TRUNCATE TABLE a | denied: only SELECT
+merge | MERGE INTO a USING b ON a.x = b.x WHEN MATCHED THEN DELETE | denied: only SELECT
+begin | BEGIN | denied: only SELECT
+commit | COMMIT | denied: only SELECT
+rollback | ROLLBACK | denied: only SELECT
+grant | GRANT SELECT ON a TO x | denied: only SELECT
+set | SET x = 1 | denied: only SELECT
+call | CALL f(1) | denied:
+execute | EXECUTE f | denied:
+vacuum | VACUUM | denied:
+analyze alone | ANALYZE | denied: only SELECT
+pragma | PRAGMA writable_schema | denied: only SELECT
+attach | ATTACH DATABASE 'x' AS y | denied: only SELECT
+copy | COPY a TO '/tmp/x' | denied: only SELECT
+copy program | COPY a FROM PROGRAM 'id' | denied: only SELECT
+into | SELECT * INTO x FROM a | denied: SELECT * INTO|CREATE TABLE
+for update | SELECT * FROM a FOR UPDATE | denied: SELECT * FROM a
+for share | SELECT * FROM a FOR SHARE | denied: SELECT * FROM a
+in a with | WITH t AS (DELETE FROM a RETURNING *) SELECT * FROM t | denied: a change may not stand
+insert in with | WITH t AS (INSERT INTO a VALUES (1) RETURNING *) SELECT * FROM t | denied: a change may not stand
+own name | WITH a AS (SELECT * FROM a) SELECT * FROM a | denied: a is the name of two
+earlier | WITH t AS (SELECT * FROM a), a AS (SELECT 1) SELECT * FROM t | denied: a is the name of two
+out of scope | SELECT * FROM a WHERE (WITH a AS (SELECT 1 AS x) SELECT x FROM a) = 1 | denied: a is the name of two
+beside | SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) AS t, a | denied: a is the name of two
+in a union | SELECT * FROM a UNION SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) AS t | denied: a is the name
+twice | WITH a AS (SELECT 1), a AS (SELECT 2) SELECT * FROM a | denied: a is the name of two
+two levels | WITH a AS (SELECT 1) SELECT * FROM (WITH a AS (SELECT 2) SELECT * FROM a) AS t | denied: a is the name
+table function | SELECT * FROM generate_series(1, 2) | denied: the function generate_series
+lateral | SELECT * FROM a, LATERAL (SELECT * FROM b) AS t | denied: LATERAL
+sample | SELECT * FROM a TABLESAMPLE SYSTEM (1) | denied: a
+fetch | SELECT * FROM a FETCH FIRST 1 ROWS ONLY | denied: FETCH
+qualify | SELECT * FROM a QUALIFY row_number() OVER () = 1 | denied: SELECT
+except columns | SELECT * EXCLUDE (x) FROM a | denied: *
+group all | SELECT x FROM a GROUP BY ALL | denied: GROUP BY ALL
+catalog | SELECT * FROM other.main.a | denied:
+column schema | SELECT main.a.x FROM main.a | denied: main.a.x
+composite | SELECT (a).x FROM a | denied: (a).x
+quoted func | SELECT "lower"('x') | denied: the function lower
+qualified func | SELECT pg_catalog.lower('x') | denied:
+unknown func | SELECT evil(x) FROM a | denied: the function evil
+upper func | SELECT PG_SLEEP(10) | denied: the function PG_SLEEP
+read file | SELECT pg_read_file('/etc/passwd') | denied: the function pg_read_file
+list | SELECT pg_ls_dir('/') | denied: the function pg_ls_dir
+import | SELECT lo_import('/etc/passwd') | denied: the function lo_import
+export | SELECT lo_export(1, '/tmp/x') | denied: the function lo_export
+dblink | SELECT dblink('host=x', 'SELECT 1') | denied: the function dblink
+config | SELECT set_config('x', 'y', false) | denied: the function set_config
+settings | SELECT current_setting('data_directory') | denied: the function current_setting
+sequence | SELECT nextval('s') | denied: the function nextval
+last value | SELECT currval('s') | denied: the function currval
+xml | SELECT query_to_xml('SELECT 1', true, true, '') | denied: the function query_to_xml
+terminate | SELECT pg_terminate_backend(1) | denied: the function pg_terminate
+notify | SELECT pg_notify('a', 'b') | denied: the function pg_notify
+lock | SELECT pg_advisory_lock(1) | denied: the function pg_advisory_lock
+extension | SELECT load_extension('x') | denied: the function load_extension
+readfile | SELECT readfile('/etc/passwd') | denied: the function readfile
+writefile | SELECT writefile('/tmp/x', 'y') | denied: the function writefile
+much | SELECT repeat('x', 1000000000) | denied: the function repeat
+zeroes | SELECT zeroblob(1000000000) | denied: the function zeroblob
+padding | SELECT lpad('x', 1000000000) | denied: the function lpad
+randomness | SELECT random() | denied: the function random
+now | SELECT now() | denied: the function now
+clock | SELECT CURRENT_TIMESTAMP | denied: CURRENT_TIMESTAMP
+user | SELECT CURRENT_USER | denied: CURRENT_USER
+version | SELECT version() | denied: the function version
+cast catalog | SELECT CAST('a' AS regclass) | denied:
+cast own | SELECT CAST(1 AS evil) | denied:
+cast xml | SELECT CAST('<a/>' AS xml) | denied: the type XML|xml (DataType with kind)
+padded type | SELECT CAST('x' AS CHAR(100000000)) | denied: the type CHAR|the type TEXT(
+replace | INSERT OR REPLACE INTO a VALUES (1) | denied: INSERT
+rollback on | INSERT OR ROLLBACK INTO a VALUES (1) | denied: INSERT
+bytes | SELECT x'41' | denied: x'41'
+national | SELECT N'x' | denied:
+unknown word | SELEC * FROM a | denied: only SELECT|invalid
+half | SELECT * FROM | invalid: the statement does not
+unclosed | SELECT 'x | invalid: the statement does not
 """
 ROWS = [[part.strip() for part in line.split(" | ")] for line in SMUGGLED.strip().splitlines()]
 
@@ -215,7 +216,6 @@ def test_what_may_do_more_is_refused_for_its_reason(statement: str, reason: str,
         ("postgresql", "SELECT * FROM a FOR NO KEY UPDATE", ""),
         ("postgresql", "DO $$ BEGIN PERFORM 1; END $$", ""),
         ("postgresql", "SELECT * FROM ROWS FROM (f(1))", ""),
-        ("postgresql", "SELECT INTERVAL '1 day'' x'", "an interval"),
         ("postgresql", "INSERT INTO a VALUES (1) ON CONFLICT ON CONSTRAINT c DO NOTHING", "OnConflict"),
     ],
 )
@@ -241,12 +241,12 @@ def test_what_one_database_has_is_refused_there(dialect: Dialect, statement: str
     ],
 )
 def test_names_are_those_that_the_database_sees(dialect: Dialect, name: str, table: str) -> None:
-    assert touched(f"SELECT * FROM {name}", dialect) == {(table, "select")}  # noqa: S608
+    assert touched(f"SELECT * FROM {name}", dialect) == {(table, "select")}
 
 
 def test_a_dot_within_a_name_is_no_schema() -> None:
     for name in ('"public.people"', '"a.b".c', 'a."b.c"'):
-        assert "has a dot in its name" in refusal(f"SELECT * FROM {name}", "postgresql")  # noqa: S608
+        assert "has a dot in its name" in refusal(f"SELECT * FROM {name}", "postgresql")
 
 
 def test_what_runs_is_generated_and_has_no_text_of_the_statement() -> None:
@@ -294,6 +294,7 @@ def test_the_same_name_and_the_same_text_are_one_parameter() -> None:
         ("SELECT '\0'", []),
         ("SELECT " + "(" * 3000 + "1" + ")" * 3000, []),
         ("SELECT '" + "x" * 60_000 + "'", []),
+        ("SELECT " + "1," * 5_000 + "1", []),
     ],
 )
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -382,9 +383,9 @@ def test_sqlite_reaches_no_table_that_was_not_found(text: str) -> None:
 
 
 words = st.sampled_from(
-    """SELECT FROM WHERE a b c x , ( ) ; * = ' " ` [ ] 1 'x' :p ? -- /* */ WITH AS UNION ALL INSERT INTO VALUES UPDATE SET
-    DELETE RETURNING ON CONFLICT DO NOTHING sqlite_master pg_class count lower( CASE WHEN THEN END NOT IN EXISTS $$ ~ :: .
-    CAST( INT) -> ->> || OVER( LIMIT ORDER BY PRAGMA ATTACH \\ é \u212a""".split()
+    r"""SELECT FROM WHERE a b c x , ( ) ; * = ' " ` [ ] 1 'x' :p ? -- /* */ WITH AS UNION ALL INSERT INTO VALUES
+    UPDATE SET DELETE RETURNING ON CONFLICT DO NOTHING sqlite_master pg_class count lower( CASE WHEN THEN END NOT IN
+    EXISTS $$ ~ :: . CAST( INT) -> ->> || OVER( LIMIT ORDER BY PRAGMA ATTACH \ é K""".split()
 )
 
 

@@ -90,6 +90,6 @@ def _content(asked: Mapping[str, Any]) -> bytes:
     if isinstance(encoded, str) and text is None:
         try:
             return base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except (binascii.Error, ValueError):  # the latter for what is not ASCII
             raise EffectError("invalid", "base64 does not decode") from None
     raise EffectError("invalid", "a write has text or base64, one of the two")

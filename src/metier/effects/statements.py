@@ -17,7 +17,7 @@ import logging
 import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from metier.effects import grammar
@@ -26,7 +26,9 @@ from metier.effects.door import EffectError
 Dialect = Literal["sqlite", "postgresql"]
 Values = Sequence[Any] | Mapping[str, Any]
 
-MAX_STATEMENT = 50_000
+MAX_STATEMENT = 20_000
+MAX_TOKENS = 2_000
+"""What can be understood in half a second; the time is the host's, and no deadline of a run ends it."""
 MAX_POSTGRESQL_NAME = 63
 """Bytes; PostgreSQL cuts longer names off, and they become other names (NAMEDATALEN)."""
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -67,22 +69,41 @@ def understood(text: str, values: Values, dialect: Dialect) -> Statement:
     Raises:
         EffectError: it is not exactly one statement whose tables and verbs can all be told.
     """
+    read = _read(text, dialect, isinstance(values, Mapping))
+    return replace(read.statement, parameters={**read.statement.parameters, **_bound(read, values)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A statement that was understood, before it has values for its parameters."""
+
+    statement: Statement
+    """Its parameters are the texts that stood in it."""
+    places: Mapping[str, str]
+    """Names of parameters that were given, by those in the generated text."""
+    moments: frozenset[str]
+    """Of them those that stand in a function."""
+
+
+@functools.lru_cache(maxsize=256)
+def _read(text: str, dialect: Dialect, by_name: bool) -> _Read:
     from sqlglot import exp
 
     try:
-        tree = _parsed(text, values, dialect)
+        tree = _parsed(text, dialect, by_name)
         for node in tree.walk():
             _check(node, dialect)
         _resolve_names(tree, dialect)
         if dialect == "sqlite":
             _name_columns(tree)
         touched = frozenset(_touched(tree, dialect))
-        parameters = _bind(tree, values)
+        texts, places, moments = _bind(tree)
         returning = tree.args.get("returning")
         returns_rows = type(tree).__name__ in grammar.QUERIES or returning is not None
         returned = tuple(part.alias_or_name for part in returning.expressions if not part.is_star) if returning else ()
         local_names = frozenset(ascii_lower(cte.alias) for cte in tree.find_all(exp.CTE))
-        return Statement(_generated(tree, dialect), touched, parameters, returns_rows, returned, local_names)
+        sql = _generated(tree, dialect)
+        return _Read(Statement(sql, touched, texts, returns_rows, returned, local_names), places, moments)
     except RecursionError:
         raise EffectError("invalid", "the statement is nested too deep") from None
     except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
@@ -90,14 +111,19 @@ def understood(text: str, values: Values, dialect: Dialect) -> Statement:
         raise EffectError("invalid", f"the statement is not understood ({type(error).__name__})") from None
 
 
-def _parsed(text: str, values: Values, dialect: Dialect) -> Any:
+def _parsed(text: str, dialect: Dialect, by_name: bool) -> Any:
     from sqlglot.errors import SqlglotError
 
     if len(text) > MAX_STATEMENT or "\0" in text:
         raise EffectError("invalid", f"a statement has at most {MAX_STATEMENT} characters, and no NUL")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it does not understand is refused here
     try:
-        named = _named(text, dialect) if not isinstance(values, Mapping) else text
+        tokens = _language(dialect).tokenize(text)
+        if len(tokens) > MAX_TOKENS:
+            raise EffectError(
+                "invalid", f"a statement has at most {MAX_TOKENS} words and signs; give values by parameters"
+            )
+        named = text if by_name else _named(text, tokens)
         found = [tree for tree in _language(dialect).parse(named) if tree is not None]
     except SqlglotError as error:
         raise EffectError("invalid", f"the statement does not parse: {_line(error)}") from None
@@ -108,11 +134,10 @@ def _parsed(text: str, values: Values, dialect: Dialect) -> Any:
     return found[0]
 
 
-def _named(text: str, dialect: Dialect) -> str:
+def _named(text: str, tokens: Sequence[Any]) -> str:
     """The statement with its `?`, in the order of the text, as `:p0`, `:p1`…"""
     from sqlglot import TokenType
 
-    tokens = _language(dialect).tokenize(text)
     parts, position, count = [], 0, 0
     for token, following in zip(tokens, [*tokens, None][1:], strict=True):
         if token.token_type == TokenType.COLON and following is not None and token.end + 1 == following.start:
@@ -139,6 +164,7 @@ def _language(dialect: Dialect) -> Any:
     arrows = {TokenType.ARROW: arrow(exp.JSONExtract), TokenType.DARROW: arrow(exp.JSONExtractScalar)}
     own = {
         "FUNCTIONS": {},
+        "LAMBDAS": {},  # -> is about JSON only
         "FUNCTION_PARSERS": {name: base.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "EXTRACT")},
         "NO_PAREN_FUNCTION_PARSERS": {"CASE": base.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]},
         operators: {**getattr(base.Parser, operators), **arrows},
@@ -303,30 +329,38 @@ def _ancestors(node: Any) -> set[int]:
     return found
 
 
-def _bind(tree: Any, given: Values) -> dict[str, Any]:
-    """Names each parameter, makes one of each literal text, and returns what they stand for."""
+def _bind(tree: Any) -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
+    """Names each parameter, and makes one of each literal text; see _Read."""
     from sqlglot import exp
 
-    values: dict[str, Any] = {}
     texts: dict[str, str] = {}
-    named = given if isinstance(given, Mapping) else {f"p{number}": value for number, value in enumerate(given)}
-    own: dict[str, str] = {}
+    names: dict[str, str] = {}
+    moments = set()
     for node in list(tree.find_all(exp.Placeholder, exp.Literal)):
         if isinstance(node, exp.Placeholder):
-            if node.this not in named:
-                raise EffectError("invalid", f"there is no parameter for {node.this or '?'}")
-            key = own.setdefault(node.this, f"p{len(values)}")
-            values[key] = _parameter(named[node.this])
-            if values[key] == "now" and isinstance(node.parent, exp.Anonymous):
-                raise EffectError("denied", "'now' would tell the time; give it a date as a parameter")
+            key = names.setdefault(node.this or "?", f"p{len(names) + len(texts)}")
+            if isinstance(node.parent, exp.Anonymous):
+                moments.add(key)
         elif node.is_string and not isinstance(node.parent, exp.Interval):
             # The same text is the same parameter, so that PostgreSQL still sees GROUP BY repeat a column.
-            key = texts.setdefault(node.this, f"p{len(values)}")
-            values[key] = node.this
+            key = texts.setdefault(node.this, f"p{len(names) + len(texts)}")
         else:
             continue
         node.replace(exp.Placeholder(this=key))
-    if named.keys() - own.keys():
+    turned = ({key: name for name, key in some.items()} for some in (texts, names))
+    return next(turned), next(turned), frozenset(moments)
+
+
+def _bound(read: _Read, given: Values) -> dict[str, Any]:
+    named = given if isinstance(given, Mapping) else {f"p{number}": value for number, value in enumerate(given)}
+    values = {}
+    for key, name in read.places.items():
+        if name not in named:
+            raise EffectError("invalid", f"there is no parameter for {name if isinstance(given, Mapping) else '?'}")
+        values[key] = _parameter(named[name])
+        if key in read.moments and values[key] == "now":
+            raise EffectError("denied", "'now' would tell the time; give it a date as a parameter")
+    if len(named) > len(values):
         raise EffectError("invalid", "there are more parameters than places for them (? or :name)")
     return values
 

@@ -33,7 +33,7 @@ def compile_module(wasm: bytes, limits: Limits, target: str | None = None) -> by
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    if done.returncode == REJECTED and said:
+    if done.returncode == REJECTED and said and "Cannot allocate memory" not in said[-1]:
         raise InvalidModule(f"the module does not load: {said[-1][:300]}")
     memory = limits.compile_memory_bytes // 2**20
     raise InvalidModule(f"compiling the module takes more than {memory} MiB or {limits.compile_seconds:g} s")

@@ -1,0 +1,3 @@
+;; Loops for ever and asks for nothing.
+;; ends: fuel
+(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))

@@ -1,0 +1,4 @@
+;; Is no bytes at all.
+;; ends: refused
+;; says: empty
+(module binary "")

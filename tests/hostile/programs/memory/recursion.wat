@@ -1,0 +1,3 @@
+;; Recurses without end.
+;; ends: stack
+(module (memory (export "memory") 1) (func $f (call $f)) (func (export "_start") (call $f)))

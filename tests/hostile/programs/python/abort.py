@@ -1,0 +1,6 @@
+# Aborts the interpreter.
+# ends: program|trap
+import os
+
+def run(input):
+    os.abort()

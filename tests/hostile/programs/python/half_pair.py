@@ -1,0 +1,4 @@
+# Returns half of a surrogate pair.
+# ends: program
+def run(input):
+    return {"\ud800": "\udfff"}

@@ -1,0 +1,4 @@
+# Defines no function that could be run.
+# ends: unbuilt
+# says: run
+print("hello")

@@ -1,0 +1,5 @@
+# Crashes the interpreter on purpose.
+# ends: trap|program
+def run(input):
+    import faulthandler
+    faulthandler._sigsegv()

@@ -1,0 +1,4 @@
+;; Passes 0 everywhere, to every function there is.
+;; ends: contract|output|program
+;; grant: write
+(module {{ wasi() }} {{ metier() }} (memory (export "memory") 1) (func (export "_start") {{ all_with(0) }}))

@@ -1,0 +1,7 @@
+;; Writes 2^32-1 vectors.
+;; ends: program
+;; says: status (28)
+;; grant: none
+(module {{ wasi("proc_exit", "fd_write") }} (memory (export "memory") 1)
+  (func (export "_start")
+    (call $proc_exit (call $fd_write (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 8)))))
