@@ -4,6 +4,7 @@ another database, other files and permissions."""
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 import json
 import shutil
 import sqlite3
@@ -272,7 +273,10 @@ def test_the_same_questions_are_answered_by_postgresql(opened: Open, tmp_path: P
     script.loader.exec_module(database)
     import sqlalchemy
 
-    server = pgserver.get_server(tmp_path / "postgres")
+    # Not beneath pytest's own folder, which is shut to the user that the server runs as.
+    folder = Path(tempfile.mkdtemp(prefix="metier-pg-"))
+    folder.chmod(0o755)
+    server = pgserver.get_server(folder / "postgres")
     try:
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         engine = sqlalchemy.create_engine(url)
