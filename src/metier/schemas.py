@@ -103,7 +103,7 @@ def violation(schema: dict[str, Any], value: Any) -> str | None:
     import referencing.exceptions
 
     try:
-        error = next(iter(sorted(_validator_of(schema).iter_errors(value), key=_importance)), None)
+        error = min(_validator_of(schema).iter_errors(value), key=_importance, default=None)
     except referencing.exceptions.Unresolvable as unresolved:
         return f"the schema has a reference that leads nowhere: {unresolved}"
     except RecursionError:

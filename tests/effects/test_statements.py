@@ -286,6 +286,7 @@ def test_the_same_name_and_the_same_text_are_one_parameter() -> None:
         ("SELECT ?", [{"a": 1}]),
         ("SELECT ?", [2**63]),
         ("SELECT ?", [{"base64": "!"}]),
+        ("SELECT ?", [{"base64": "é"}]),
         ("SELECT ?1", [1]),
         ("SELECT @a", {"a": 1}),
         ("SELECT $1", [1]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,14 @@ class EffectError(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def base64_bytes(text: Any) -> bytes:
+    """What a program gives as base64. Raises EffectError where it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (TypeError, ValueError):  # binascii.Error is one; a plain one is raised for what is not ASCII
+        raise EffectError("invalid", "base64 does not decode") from None
 
 
 class Door:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import posixpath
 from collections.abc import Mapping
 from typing import Any, Final
 
-from metier.effects.door import Context, EffectError, Operation
+from metier.effects.door import Context, EffectError, Operation, base64_bytes
 from metier.sandbox.box import Budget
 from metier.sandbox.files import FileError
 
@@ -88,8 +87,5 @@ def _content(asked: Mapping[str, Any]) -> bytes:
     if isinstance(text, str) and encoded is None:
         return text.encode("utf-8", "surrogatepass")
     if isinstance(encoded, str) and text is None:
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):  # the latter for what is not ASCII
-            raise EffectError("invalid", "base64 does not decode") from None
+        return base64_bytes(encoded)
     raise EffectError("invalid", "a write has text or base64, one of the two")

@@ -8,7 +8,6 @@ what comes back, so neither the program nor the record ever holds one.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import functools
 import re
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from metier import schemas
 from metier.effects.addresses import Network, Resolver, is_literal, parse_url, reachable, resolve
-from metier.effects.door import Context, EffectError, Operation
+from metier.effects.door import Context, EffectError, Operation, base64_bytes
 from metier.effects.secrets import (
     IN_QUERY,
     PLACEHOLDER,
@@ -212,10 +211,7 @@ def _body_of(asked: Mapping[str, Any]) -> bytes:
     if body is not None and encoded is not None:
         raise EffectError("invalid", "a request has body or base64, one of the two")
     if encoded is not None:
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise EffectError("invalid", "base64 does not decode") from None
+        return base64_bytes(encoded)
     if body is not None and not isinstance(body, str):
         raise EffectError("invalid", "body must be a text")
     return (body or "").encode("utf-8", "surrogatepass")

@@ -10,8 +10,6 @@ reads unquoted names in lower case and quoted ones as they are.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import logging
 import re
@@ -21,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from metier.effects import grammar
-from metier.effects.door import EffectError
+from metier.effects.door import EffectError, base64_bytes
 
 Dialect = Literal["sqlite", "postgresql"]
 Values = Sequence[Any] | Mapping[str, Any]
@@ -371,10 +369,7 @@ def _parameter(value: Any) -> Any:
     if isinstance(value, int) and -(2**63) <= value < 2**63:
         return value
     if isinstance(value, dict) and value.keys() == {"base64"} and isinstance(value["base64"], str):
-        try:
-            return base64.b64decode(value["base64"], validate=True)
-        except binascii.Error:
-            raise EffectError("invalid", "base64 does not decode") from None
+        return base64_bytes(value["base64"])
     raise EffectError(
         "invalid", 'a parameter is a text, a number of at most 64 bits, a truth value, null or {"base64": …}'
     )
