@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metier.memory import ground
+from metier.grounding import ground
 
 TASK = "What's John's salary?"
 

@@ -24,6 +24,7 @@ FLOORS = [
         "locks",
         "durable",
         "urls",
+        "printable",
     },
     {"config", "prompts", "localstore", "approval"},
     {

@@ -281,7 +281,7 @@ def test_two_processes_that_remember_at_once_lose_nothing(tmp_path: Path, found:
 def recalled(answer: str, output: Any, task: str = TASK) -> Remembered:
     memory_free = TaskMemory(None)
     assert memory_free.count() == 0
-    from metier.memory import learn_template
+    from metier.wording import learn_template
 
     template = learn_template(answer, output, task)
     return Remembered("get_salary", 1, {}, template, json.dumps(output), answer, "read")

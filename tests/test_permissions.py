@@ -18,7 +18,6 @@ from metier.permissions import (
     glob_covers,
     glob_matches,
     glob_reaches,
-    parse_permissions,
 )
 
 SEGMENT = st.text("ab*", min_size=1, max_size=3).filter(lambda text: "**" not in text)
@@ -71,11 +70,11 @@ MANIFEST = st.fixed_dictionaries(
         "random": st.sampled_from(["seeded", "recorded"]),
         "env": st.dictionaries(st.sampled_from(["TZ", "LANG"]), st.sampled_from(["x", "y"])),
     },
-).map(parse_permissions)
+).map(Permissions.model_validate)
 
 
 def permissions(**keys: Any) -> Permissions:
-    return parse_permissions(keys)
+    return Permissions.model_validate(keys)
 
 
 def reading(path: str, access: str = "read") -> Permissions:
@@ -192,7 +191,7 @@ def test_the_manifest_of_the_design_parses() -> None:
 )
 def test_a_manifest_with_one_bad_value_is_void(manifest: Any) -> None:
     with pytest.raises(ValidationError):
-        parse_permissions(manifest)
+        Permissions.model_validate(manifest)
 
 
 @pytest.mark.parametrize(

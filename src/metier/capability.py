@@ -183,6 +183,11 @@ def content_hash(contract: Contract, wasm: bytes, source: dict[str, bytes]) -> s
     return hashlib.sha256(schemas.canonical(parts).encode("utf-8")).hexdigest()
 
 
+def contract_fields(contract: Contract) -> dict[str, Any]:
+    """The keys of the contract as they are, of a contract itself or of a whole capability."""
+    return {name: getattr(contract, name) for name in Contract.model_fields}
+
+
 def contract_json(contract: Contract) -> dict[str, Any]:
     """The contract's keys as JSON values, in the order of the model, without keys that were never set."""
     whole = contract.model_dump(mode="json", include=set(Contract.model_fields), exclude={"permissions", "examples"})

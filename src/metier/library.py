@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from metier import version_folder
-from metier.capability import Capability, Contract, Provenance, Status, first_problem, parse_meta
+from metier.capability import Capability, Contract, Provenance, Status, contract_fields, first_problem, parse_meta
 from metier.config import FILE_NAME, STATE_FOLDER, Settings, load_settings, root_paths
 from metier.durable import Checkpoint, Disk, no_checkpoint
 from metier.errors import BrokenCapability, LibraryError, PublishConflict, UnknownCapability, UsageError
@@ -522,9 +522,8 @@ def _draft(release: Release, version: int) -> Artifact:
     if problem is not None:
         raise BrokenCapability(f"{id} cannot be published: {problem}")
     try:
-        contract = {name: getattr(release.contract, name) for name in Contract.model_fields}
         capability = Capability(
-            **contract,
+            **contract_fields(release.contract),
             binary=f"{id}.wasm",
             version=version,
             sha256=None,

@@ -21,6 +21,7 @@ from metier.capability import Capability, first_problem
 from metier.errors import ApprovalPending, MetierError, SetupMissing, UnknownCapability, UsageError
 from metier.mutation.draft import submit_tool
 from metier.outcomes import Failed, Mutated, NotMutated, Waits
+from metier.printable import visible
 from metier.prompts import MAX_GUEST_TEXT, clipped
 from metier.runtime import Runtime
 
@@ -288,8 +289,7 @@ def _check_text(name: str, text: str) -> None:
 
 def _line(text: str) -> str:
     """One line, cut to a length, with control characters made visible."""
-    line = " ".join(clipped(text, MAX_LINE).split())
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
+    return visible(" ".join(clipped(text, MAX_LINE).split()))
 
 
 def _client_name(context: Context[Any, Any]) -> str:

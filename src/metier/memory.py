@@ -18,20 +18,8 @@ from typing import Any
 
 from metier import schemas
 from metier.capability import Capability, Effects, Example
-from metier.grounding import ground
 from metier.localstore import LocalStore
 from metier.wording import fill, learn_template, leaves, look_up, placeholders, readable
-
-__all__ = [
-    "Remembered",
-    "TaskMemory",
-    "answer_from",
-    "fill",
-    "ground",
-    "learn_template",
-    "normalize_task",
-    "readable",
-]
 
 FILE_NAME = "memory.sqlite"
 LAYOUT = 2

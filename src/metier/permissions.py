@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -261,12 +261,3 @@ def _segment_matches(pattern: str, segment: str) -> bool:
 
 def _segment_covers(wide: str, narrow: str) -> bool:
     return _segment_matches(wide, narrow.replace("*", "\0"))
-
-
-def parse_permissions(value: Any) -> Permissions:
-    """The manifest in `value` (a decoded JSON object).
-
-    Raises:
-        pydantic.ValidationError: an unknown key or a value that does not parse; the whole manifest is then void.
-    """
-    return Permissions.model_validate(value)

@@ -23,6 +23,7 @@ from metier.errors import InvalidModule, MetierError
 from metier.locks import exclusive
 from metier.outcomes import Failed, FailureKind, Ran
 from metier.permissions import Grant, Permissions
+from metier.printable import visible
 from metier.record import LiveRecord, Record, RecordedFiles, ReplayedRecord
 from metier.sandbox.box import Box, Budget, Execution, Program
 from metier.sandbox.files import Backing, FileSystem, HostFiles
@@ -398,8 +399,7 @@ def _own_error(stderr: str) -> tuple[str, str]:
 
 def _line(text: str, limit: int) -> str:
     """Words of a program as one line that moves no cursor."""
-    line = " ".join(text[: 8 * limit].split())[:limit]
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
+    return visible(" ".join(text[: 8 * limit].split())[:limit])
 
 
 def _failed(ran: Ran, kind: FailureKind, error: str) -> Failed:

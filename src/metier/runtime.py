@@ -32,9 +32,10 @@ from metier.errors import (
     SetupMissing,
     UsageError,
 )
+from metier.grounding import ground
 from metier.journal import Journal, new_run_id
 from metier.library import Library
-from metier.memory import Remembered, TaskMemory, answer_from, ground
+from metier.memory import TaskMemory, answer_from
 from metier.model import ChatModel, Conversation, Tool, ToolCall, chat_model, provider_embed, resolve_models
 from metier.outcomes import Failed, Mutated, NotMutated, Ran, Waits
 from metier.permissions import Permissions
@@ -262,7 +263,8 @@ class Runtime:
             if self.model is None:
                 raise RunFailed(outcome)
             return None
-        return Answer(_worded(remembered, outcome), run_id, "recall", used=(outcome,))
+        text = answer_from(remembered, outcome.output_text, outcome.output)
+        return Answer(text, run_id, "recall", used=(outcome,))
 
     async def _solve(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer:
         """The model's way: show it the nearest capabilities, carry out what it calls for, until it answers."""
@@ -594,10 +596,6 @@ def _check_task(task: str) -> None:
             f"the task has {len(task)} characters, more than {MAX_TASK_CHARACTERS}; put data into a file under a root "
             "and name it in the task"
         )
-
-
-def _worded(remembered: Remembered, ran: Ran) -> str:
-    return answer_from(remembered, ran.output_text, ran.output)
 
 
 def _no_model(candidates: list[tuple[Capability, float]]) -> str:

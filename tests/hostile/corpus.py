@@ -146,8 +146,7 @@ class _Wat:
         return '"' + "".join(f"\\{byte:02x}" for byte in text.encode("utf-8", "surrogateescape")) + '"'
 
     def bytecode(self, source: str) -> str:
-        code = python.code_of(python.build(source, self._box))
-        assert code is not None
+        code = self._box.compile_python(source)
         return '"' + "".join(f"\\{byte:02x}" for byte in code) + '"'
 
     def all_with(self, value: int) -> str:

@@ -18,7 +18,7 @@ from metier.effects import INSIDE, OUTSIDE, Context, Door
 from metier.errors import BrokenCapability, InvalidModule, LibraryError
 from metier.journal import FILE_NAME, Journal
 from metier.outcomes import Effect, Failed, Ran
-from metier.permissions import Grant, Permissions, parse_permissions
+from metier.permissions import Grant, Permissions
 from metier.record import LiveRecord
 from metier.sandbox.box import Box
 from metier.sandbox.files import FileSystem, HostFiles
@@ -85,7 +85,7 @@ def flipped(draw: st.DrawFn, good: bytes, *, most: int = 8) -> bytes:
 @given(damaged(MANIFEST) | json_values)
 def test_a_manifest_is_void_or_names_nothing_outside(value: Any) -> None:
     try:
-        permissions = parse_permissions(value)
+        permissions = Permissions.model_validate(value)
     except ValidationError:
         return
     for file in permissions.files:

@@ -47,21 +47,3 @@ def test_the_module_hands_exactly_its_bytecode_to_the_engine(size: int) -> None:
     assert memory.type(store).limits.max == memory.size(store)
     assert [(i.module, i.name) for i in module.imports] == [("metier:python", "run")]
     assert {e.name for e in module.exports} == {"memory", "_start"}
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_bytecode_is_found_in_a_module_of_this_shape(size: int) -> None:
-    code = bytes(n % 251 for n in range(size))
-    assert python.code_of(python.wrap(code)) == code
-
-
-def test_a_module_of_any_other_shape_is_not_taken_for_one() -> None:
-    wasm = python.wrap(b"code")
-    assert python.code_of(b"") is None
-    assert python.code_of(b"\0asm\1\0\0\0") is None
-    assert python.code_of(wasm + b"\0") is None
-    assert python.code_of(wasm[:-1]) is None
-    for position in range(len(wasm) - 4):
-        changed = bytearray(wasm)
-        changed[position] ^= 1
-        assert python.code_of(bytes(changed)) is None, position

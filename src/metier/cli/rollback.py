@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from metier.capability import Contract, Provenance
+from metier.capability import Contract, Provenance, contract_fields
 from metier.cli import Cli
 from metier.cli.approval import who
 from metier.cli.completing import capability_ids
@@ -31,7 +31,7 @@ def command(cli: Cli, id: str, version: int) -> None:
         approved_by=who(),
     )
     release = Release(
-        contract=Contract(**{name: getattr(past.capability, name) for name in Contract.model_fields}),
+        contract=Contract(**contract_fields(past.capability)),
         wasm=past.wasm,
         source=past.source,
         engine=past.capability.engine,

@@ -62,9 +62,6 @@ class Veil:
             data = data.replace(form, b"***")
         return data
 
-    def hide_text(self, text: str) -> str:
-        return self.hide(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-
     def named(self, text: str) -> str:
         """With placeholders in the place of the values."""
         data = text.encode("utf-8", "surrogateescape")

@@ -15,7 +15,7 @@ from typing import Any
 
 from metier import events
 from metier.approval import Approver, Decision, Request
-from metier.capability import Capability, Contract, Example, Provenance
+from metier.capability import Capability, Contract, Example, Provenance, contract_fields
 from metier.config import Policy
 from metier.errors import BuildError, InvalidModule, PublishConflict
 from metier.library import Artifact, Library, Release
@@ -265,9 +265,8 @@ class Mutator:
 
 
 def _unpublished(contract: Contract) -> Capability:
-    values = {name: getattr(contract, name) for name in Contract.model_fields}
     return Capability.model_construct(
-        **values, binary=f"{contract.id}.wasm", version=1, sha256=None, status="candidate"
+        **contract_fields(contract), binary=f"{contract.id}.wasm", version=1, sha256=None, status="candidate"
     )
 
 

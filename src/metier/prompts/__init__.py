@@ -12,6 +12,8 @@ import secrets
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from metier.printable import visible
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -33,7 +35,7 @@ def fence(text: Any, limit: int = MAX_GUEST_TEXT) -> str:
     """Guest text between two marks that it cannot have known, so that it cannot end the fence itself.
 
     Cut to `limit` characters; control characters other than newline and tab are made visible."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in clipped(str(text), limit))
+    shown = visible(clipped(str(text), limit), keep="\n\t")
     nonce = secrets.token_hex(6)
     return f"<data-{nonce}>\n{shown}\n</data-{nonce}>"
 

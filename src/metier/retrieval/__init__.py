@@ -1,1 +1,1 @@
-""""""
+"""Finding the capabilities nearest to a task, by meaning and by wording."""

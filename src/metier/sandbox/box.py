@@ -16,7 +16,7 @@ from metier.sandbox import modules, wasi
 from metier.sandbox.cache import CompiledCode, default_cache_folder
 from metier.sandbox.engines import ProgramError, PythonEngine, shipped
 from metier.sandbox.limits import Limits
-from metier.sandbox.native import Guest, Memory, OutOfBounds, OutOfTime, Ticker, define, new_engine, start
+from metier.sandbox.native import Guest, Memory, OutOfBounds, OutOfTime, Ticker, define, new_engine, reason, start
 from metier.sandbox.wasi import Exited, LimitReached, Process
 
 PYTHON = ("metier:python", "run")
@@ -177,7 +177,7 @@ class Box:
             modules.check_shape(module, OFFERED, PYTHON)
             return Program(self._linker.instantiate_pre(module))
         except wasmtime.WasmtimeError as error:
-            raise InvalidModule(f"the module does not load: {_first_line(error)}") from None
+            raise InvalidModule(f"the module does not load: {reason(error)}") from None
 
     def execute(self, program: Program, process: Process, door: EffectDoor) -> Execution:
         """Runs the program to its end, or to the first limit that it reaches. What it does raises nothing."""
@@ -195,7 +195,7 @@ class Box:
         try:
             return self.python.compile(store, source)
         except wasmtime.WasmtimeError as error:
-            raise BuildError(f"compiling it went beyond a limit: {_first_line(error)}") from None
+            raise BuildError(f"compiling it went beyond a limit: {reason(error)}") from None
         finally:
             self._ticker.disarm()
 
@@ -279,7 +279,7 @@ def _stopped(error: wasmtime.Trap | wasmtime.WasmtimeError, state: State) -> tup
         return "memory", f"the program needs more than {TABLES} tables of {limits.table_elements} elements"
     if any(said in words for said in OUT_OF_MEMORY) or state.memory_bytes() > limits.memory_bytes * 3 // 4:
         return "memory", f"the program needs more than its {limits.memory_bytes // 2**20} MiB of memory"
-    return TRAPS.get(code, ("trap", _first_line(error))) if code else ("trap", _first_line(error))
+    return TRAPS.get(code, ("trap", reason(error))) if code else ("trap", reason(error))
 
 
 def _trap_code(error: wasmtime.WasmtimeError) -> wasmtime.TrapCode | None:
@@ -291,8 +291,3 @@ def _trap_code(error: wasmtime.WasmtimeError) -> wasmtime.TrapCode | None:
         "unreachable": wasmtime.TrapCode.UNREACHABLE,
     }
     return next((code for words, code in by_words.items() if words in text), None)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -34,7 +34,7 @@ def compile_module(wasm: bytes, limits: Limits, target: str | None = None) -> by
         return done.stdout
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
     if done.returncode == REJECTED and said and "Cannot allocate memory" not in said[-1]:
-        raise InvalidModule(f"the module does not load: {said[-1][:300]}")
+        raise InvalidModule(f"the module does not load: {said[-1]}")
     memory = limits.compile_memory_bytes // 2**20
     raise InvalidModule(f"compiling the module takes more than {memory} MiB or {limits.compile_seconds:g} s")
 
@@ -50,13 +50,12 @@ def main() -> int:
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     import wasmtime
 
-    from metier.sandbox.native import new_engine
+    from metier.sandbox.native import new_engine, reason
 
     try:
         code = wasmtime.Module(new_engine(target), sys.stdin.buffer.read()).serialize()
     except wasmtime.WasmtimeError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        sys.stderr.write(lines[-1] + "\n" if lines else "no reason given\n")
+        sys.stderr.write(reason(error) + "\n")
         return REJECTED
     sys.stdout.buffer.write(code)
     return 0

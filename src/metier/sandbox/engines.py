@@ -72,13 +72,13 @@ class _Run:
         self.stopped_by: BaseException | None = None
 
 
-class _NoHost:
-    """The host of a compilation, which needs nothing from outside."""
+class NoHost:
+    """A host with nothing to offer: compiling needs nothing from outside."""
 
     environ: Sequence[tuple[str, str]] = ()
 
     def call(self, request: str) -> str:
-        return '{"error": "no effects while compiling", "kind": "denied"}'
+        return '{"error": "there are no effects here", "kind": "denied"}'
 
     def stderr(self, text: str) -> None:
         pass
@@ -144,7 +144,7 @@ class PythonEngine:
             source.encode()
         except UnicodeEncodeError as error:
             raise BuildError(f"the source is not valid Unicode: {error}") from None
-        is_ok, value = self._call(store, host or _NoHost(), self._compile_export, source)
+        is_ok, value = self._call(store, host or NoHost(), self._compile_export, source)
         if not is_ok:
             raise BuildError(json.loads(value)["error"])
         return value.encode("latin-1")

@@ -8,6 +8,7 @@ from typing import Final
 import wasmtime
 
 from metier.errors import InvalidModule
+from metier.printable import visible
 
 MAGIC = b"\0asm\x01\0\0\0"
 COMPONENT_MAGIC = b"\0asm\x0d\0\1\0"
@@ -99,5 +100,4 @@ def _unsigned(wasm: bytes, at: int, end: int) -> tuple[int, int]:
 
 def _shown(name: str) -> str:
     """A name that somebody else chose, fit for one line."""
-    visible = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name[:200])
-    return visible if len(name) <= 200 else f"{visible}…"
+    return visible(name) if len(name) <= 200 else f"{visible(name[:200])}…"

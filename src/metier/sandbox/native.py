@@ -10,11 +10,11 @@ import ctypes
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import wasmtime
-from wasmtime import FuncType, Linker, Module, Store, Trap, ValType, WasmtimeError, _ffi
+from wasmtime import FuncType, Linker, Store, Trap, ValType, WasmtimeError, _ffi
 
 STACK_BYTES = 2**20
 """Native stack for WebAssembly frames. One value for the process: it is part of what compiled code is cached under."""
@@ -275,6 +275,7 @@ class Ticker:
                     return
 
 
-def imports_of(module: Module) -> Sequence[tuple[str, str, Any]]:
-    """What a module wants from outside: (module, name, type)."""
-    return [(i.module, i.name or "", i.type) for i in module.imports]
+def reason(error: Exception) -> str:
+    """What wasmtime says in the end: the last line is the cause, those above it are where that was."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -143,8 +143,6 @@ FDFLAG_APPEND: Final = 1
 FDFLAGS_ALL: Final = 31
 FST_ATIM, FST_ATIM_NOW, FST_MTIM, FST_MTIM_NOW = 1, 2, 4, 8
 
-U32 = struct.Struct("<I")
-U64 = struct.Struct("<Q")
 VECTOR = struct.Struct("<II")
 FDSTAT = struct.Struct("<BxHxxxxQQ")
 """Type, flags, rights, rights inherited."""

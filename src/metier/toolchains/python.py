@@ -13,10 +13,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from metier.sandbox.engines import PYTHON
-
-LANGUAGE = "python"
-TOOLCHAIN = PYTHON
 FILE_NAME = "capability.py"
 """What tracebacks call the source, and the name under which it is kept."""
 
@@ -40,17 +36,6 @@ def build(source: str, compiler: Compiler) -> bytes:
 def wrap(code: bytes) -> bytes:
     """The module around bytecode."""
     return _head(len(code)) + code
-
-
-def code_of(wasm: bytes) -> bytes | None:
-    """The bytecode in a module that is exactly of the shape that `wrap` makes, and None for any other."""
-    # The head depends only on the length of the code, and is between 100 and 120 bytes long.
-    for size in range(len(wasm) - _LONGEST_HEAD, len(wasm)):
-        if size >= 0:
-            head = _head(size)
-            if len(head) + size == len(wasm) and wasm.startswith(head):
-                return wasm[len(head) :]
-    return None
 
 
 def _head(size: int) -> bytes:
@@ -79,10 +64,10 @@ def _name(text: str) -> bytes:
     return _unsigned(len(text)) + text.encode()
 
 
-def _unsigned(value: int) -> bytes:
-    """LEB128, as the binary format has it."""
+def _unsigned(value: int, last: int = 0x7F) -> bytes:
+    """LEB128, as the binary format has it. `last` is the most that the final byte may hold."""
     encoded = bytearray()
-    while value > 0x7F:
+    while value > last:
         encoded.append(value & 0x7F | 0x80)
         value >>= 7
     encoded.append(value)
@@ -90,13 +75,5 @@ def _unsigned(value: int) -> bytes:
 
 
 def _signed(value: int) -> bytes:
-    """Signed LEB128 of a number that is not negative."""
-    encoded = bytearray()
-    while value > 0x3F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-_LONGEST_HEAD = len(_head(2**31 - 1))
+    """Signed LEB128 of a number that is not negative: the final byte keeps a bit for the sign."""
+    return _unsigned(value, last=0x3F)

@@ -21,7 +21,7 @@ from pathlib import Path
 import wasmtime
 from wasmtime.component import Component
 
-from metier.sandbox.engines import PYTHON, PythonEngine
+from metier.sandbox.engines import PYTHON, NoHost, PythonEngine
 from metier.sandbox.native import new_engine
 
 COMPONENTIZE_PY = "0.25.1"
@@ -35,27 +35,6 @@ def run(input):
     zoneinfo.ZoneInfo("Europe/Berlin")
     return {"python": sys.version.split()[0], "modules": sorted(sys.modules)}
 """
-
-
-class Probe:
-    """A host with nothing to offer."""
-
-    environ = ()
-
-    def call(self, request: str) -> str:
-        return '{"error": "a probe has no effects", "kind": "denied"}'
-
-    def stderr(self, text: str) -> None:
-        sys.stderr.write(text)
-
-    def wall_ns(self) -> int:
-        return 0
-
-    def monotonic_ns(self) -> int:
-        return 0
-
-    def random(self, n: int) -> bytes:
-        return bytes(n)
 
 
 def build(folder: Path) -> bytes:
@@ -90,7 +69,7 @@ def probe(wasm: bytes) -> dict[str, object]:
         return made
 
     code = python.compile(store(), PROBE)
-    answer: dict[str, object] = json.loads(python.run(store(), Probe(), code, "{}"))
+    answer: dict[str, object] = json.loads(python.run(store(), NoHost(), code, "{}"))
     return answer
 
 

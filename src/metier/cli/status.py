@@ -1,0 +1,17 @@
+"""What `retire` and `restore` share: a capability's status set, and said."""
+
+from __future__ import annotations
+
+from metier.capability import Status
+from metier.cli import Cli
+from metier.cli.output import note, print_json
+from metier.library import Library
+
+
+def set_status(cli: Cli, id: str, status: Status) -> None:
+    """Gives the current version of a capability another status, and prints which it has now."""
+    capability = Library.open(cli.library).set_status(id, status)
+    if cli.as_json:
+        print_json({"id": capability.id, "status": capability.status})
+    else:
+        note(f"{capability.name} is {capability.status}")
