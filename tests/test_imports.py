@@ -39,7 +39,7 @@ FLOORS = [
         "model",
         "endpoints",
     }
-    | {"model_failures", "journal", "toolchains", "effects", "runner", "record"},
+    | {"model_clients", "model_embeddings", "model_failures", "journal", "toolchains", "effects", "runner", "record"},
     {"mutation", "replay", "testing"},
     {"runtime"},
     {"batch", "example_check"},
@@ -49,7 +49,9 @@ FLOORS = [
 
 PEERS = {
     "library": {"version_folder"},
-    "model": {"endpoints", "model_failures"},
+    "model": {"endpoints", "model_clients", "model_embeddings", "model_failures"},
+    "model_embeddings": {"endpoints", "model_clients", "model_failures"},
+    "model_clients": {"endpoints", "model_failures"},
     "model_failures": {"endpoints"},
     "memory": {"wording", "grounding"},
     "grounding": {"wording"},

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from metier.errors import SetupMissing, UsageError
 
@@ -132,6 +132,20 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
     named = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
     found = {value.strip() for name, value in environ.items() if named.search(name.upper()) and len(value.strip()) > 7}
     return sorted(found, key=len, reverse=True)
+
+
+def shown_as(where: Endpoint, name: str, host: str) -> str:
+    """A model for messages: as it was named, and the host that answers for it."""
+    shown = f"openai-compatible:{where.model}" if where.kind == "compatible" else name
+    shown = shown if ":" in shown else f"{shown}:{where.model}"
+    return f"{shown} at {host}" if host else shown
+
+
+def secrets_at(where: Endpoint, environ: Mapping[str, str]) -> list[str]:
+    """What no message may hold: the key in use, a password in the address, what the environment calls secret."""
+    password = urlsplit(where.base_url).password or ""
+    used = {value for value in (where.key, password, unquote(password)) if len(value) > 3}
+    return sorted(used - {NO_KEY} | set(secrets_in(environ)), key=len, reverse=True)
 
 
 def _from_environment(environ: Mapping[str, str]) -> str:
