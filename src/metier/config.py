@@ -83,6 +83,14 @@ class ApprovalSettings(_Strict):
     the policy allows at all, or they get nothing more."""
 
 
+class ToolchainSettings(_Strict):
+    """How sources are built."""
+
+    unlocked: bool = False
+    """Whether compilers may run without a lock around them where the system has none. They read what a source tells
+    them to, so a draft could then bring this machine's files into a capability."""
+
+
 def _store_url(value: str) -> str:
     if not re.match(r"sqlite(\+pysqlite)?:///|postgresql(\+psycopg)?://|\$\{env:\w+\}$", value):
         raise ValueError("must be sqlite:///FILE, postgresql://… or ${env:NAME}")
@@ -110,6 +118,7 @@ class Settings(_Strict):
     agent: AgentSettings = AgentSettings()
     limits: Limits = Limits()
     journal: JournalSettings = JournalSettings()
+    toolchains: ToolchainSettings = ToolchainSettings()
 
 
 def load_settings(library: Path) -> Settings:

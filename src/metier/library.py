@@ -84,6 +84,12 @@ class Release:
     status: Status = "active"
 
 
+def source_text(source: Mapping[str, bytes]) -> str:
+    """A source as one text: its file, or its files one after the other, each under its name."""
+    texts = {name: content.decode("utf-8", "replace") for name, content in sorted(source.items())}
+    return "\n".join(texts.values() if len(texts) == 1 else (f"{name}:\n{text}" for name, text in texts.items()))
+
+
 class Library:
     """The capabilities in one folder. Any number of threads and processes may read and publish at once."""
 

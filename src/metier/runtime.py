@@ -411,6 +411,7 @@ class Runtime:
             pending=self.pending(),
             rounds=self.settings.agent.mutation_rounds,
             samples=self.settings.agent.samples,
+            unlocked=self.settings.toolchains.unlocked,
         )
 
     def pending(self) -> PendingDrafts:

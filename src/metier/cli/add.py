@@ -33,24 +33,27 @@ PARTS = ("id", "summary", "input_schema", "output_schema", "effects", "permissio
 @click.option("--language", help="What a .wasm was written in.")
 @click.pass_obj
 def command(cli: Cli, /, file: Path, contract: Path | None, language: str | None, **given: Any) -> None:
-    """Publish FILE: a Python source (.py) or a wasm32-wasip1 command module (.wasm).
+    """Publish FILE: a source, in the language that its name ends in, or a wasm32-wasip1 command module (.wasm).
 
     Where there is a capability with this id already, its contract stands in for what is not given, and FILE becomes its
     next version. To change one: metier show ID --source > ID.py, edit, metier add ID.py.
     """
+    from metier.toolchains import BY_SUFFIX
+
     content = _bytes(file)
-    if file.suffix not in (".py", ".wasm"):
-        raise UsageError(f"{file}: a .py source or a .wasm module is expected")
+    source = BY_SUFFIX.get(file.suffix)
+    if source is None and file.suffix != ".wasm":
+        raise UsageError(f"{file}: a source ({', '.join(BY_SUFFIX)}) or a .wasm module is expected")
     library = Library.open(cli.library)
     id = given.pop("id") or _id_of(library, file)
     parent = _parent(library, id)
     fields = _fields(id, contract, given, parent)
     with opened(cli, approver=terminal_approver()) as runtime:
-        if file.suffix == ".wasm":
+        if source is None:
             fields |= {"language": language or "wasm"}
             outcome = runtime.mutator().submit(fields, parent, who(), wasm=content, by_hand=True)
         else:
-            fields |= {"source": content.decode("utf-8", "replace")}
+            fields |= {"language": source.language, "source": content.decode("utf-8", "replace")}
             outcome = runtime.mutator().submit(fields, parent, who(), by_hand=True)
     if isinstance(outcome, Waits):
         asks = ", ".join(outcome.beyond)

@@ -10,6 +10,7 @@ from metier.cli import Cli
 from metier.cli.approval import screen, who
 from metier.cli.output import note, opened, print_json, table
 from metier.errors import ApprovalPending, LibraryError
+from metier.library import source_text
 from metier.mutation.pending import Waiting
 from metier.outcomes import Mutated
 from metier.runtime import Runtime
@@ -46,7 +47,7 @@ def _decided(runtime: Runtime, waiting: Waiting, yes: bool, reject: bool) -> str
         return "rejected"
     if not yes:
         release = waiting.release
-        source = release.source.get("capability.py", b"").decode("utf-8", "replace")
+        source = source_text(release.source)
         click.echo(screen(release.contract, waiting.beyond, source, _parent_source(runtime, release.parent)), err=True)
         if not sys.stdin.isatty():
             raise ApprovalPending(f"{waiting.id} waits; a terminal is needed to ask, or --yes or --reject")
@@ -64,5 +65,4 @@ def _parent_source(runtime: Runtime, parent: str | None) -> str | None:
     if parent is None:
         return None
     id, _, version = parent.partition("@")
-    source = runtime.library.load(id, int(version)).source
-    return source.get("capability.py", b"").decode("utf-8", "replace")
+    return source_text(runtime.library.load(id, int(version)).source)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from metier import schemas
 from metier.capability import Capability, contract_json
-from metier.library import Artifact
+from metier.library import Artifact, source_text
 from metier.model import ChatModel, Conversation, Reply
 from metier.mutation.draft import SUBMIT, Draft, NotADraft, read_draft, submit_tool
 from metier.permissions import Grant, Permissions
 from metier.prompts import plain, render
 from metier.sandbox.files import FileError, HostFiles
+from metier.toolchains import TOOLCHAINS, Toolchain, installed, template
 
 MAX_FILES_SHOWN, MAX_FOLDERS_SHOWN = 40, 20
 SAMPLE_BYTES, SAMPLE_LINES, SAMPLE_ITEMS, SAMPLE_KEYS = 1_200, 6, 2, 20
@@ -47,7 +49,7 @@ class Author:
         samples: bool = False,
     ) -> None:
         self._model = model
-        self._tools = (submit_tool(),)
+        self._tools = (submit_tool(installed()),)
         rules, wish = brief(task, parent, taken=taken, roots=roots, shown=shown, samples=samples)
         self._conversation = Conversation(rules)
         self._conversation.user(wish)
@@ -98,17 +100,38 @@ def brief(
     capability = parent.capability if parent else None
     open_ = shown if samples else capability.permissions if capability else Permissions()
     rules = render(
-        "author", parent=capability, roots=describe_roots(roots, shown, open_), http=shown.http, hand_in=hand_in
+        "author",
+        parent=capability,
+        roots=describe_roots(roots, shown, open_),
+        http=shown.http,
+        hand_in=hand_in,
+        languages=[(t, template(t)) for t in other_languages(task, capability)],
     )
     wish = render(
         "draft",
         task=task,
         parent=capability,
         parent_contract=_contract_text(capability),
-        parent_source=_source_text(parent),
+        parent_source=source_text(parent.source) if parent else "",
         neighbours=sorted(taken)[:200],
     )
     return rules, wish
+
+
+_NAMES: Mapping[str, str] = {"cpp": r"C\+\+|cpp", "wat": r"WAT|WebAssembly text", "go": "Go|golang", "c": "C"}
+_IN: Final = r"\b(?:in|using|with|into|to|as)\s+(?:plain\s+|idiomatic\s+)?(?:{})(?![\w+#])"
+
+
+def other_languages(task: str, parent: Capability | None) -> list[Toolchain]:
+    """The languages beside the first that an author should be shown: those that the task asks for ("in Rust"), and the
+    parent's."""
+    others = list(TOOLCHAINS.values())[1:]
+    return [
+        t
+        for t in others
+        if (parent is not None and parent.language == t.language)
+        or re.search(_IN.format(_NAMES.get(t.language, t.language)), task, re.IGNORECASE)
+    ]
 
 
 def describe_roots(roots: Mapping[str, Path], shown: Permissions, samples: Permissions) -> list[dict[str, Any]]:
@@ -193,9 +216,3 @@ def _contract_text(capability: Capability | None) -> str:
         f"{key}: {plain(value) if isinstance(value, dict) else json.dumps(value, ensure_ascii=False)}"
         for key, value in keys
     )
-
-
-def _source_text(parent: Artifact | None) -> str:
-    if parent is None or parent.capability.language != "python":
-        return ""  # the source of another language is no help, and long
-    return "\n".join(f"# {path}\n{text.decode('utf-8', 'replace')}" for path, text in sorted(parent.source.items()))

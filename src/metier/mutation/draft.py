@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metier import schemas
-from metier.capability import Contract
+from metier.capability import Contract, Language
 from metier.model import Reply, Tool
+from metier.toolchains import BY_SUFFIX, TOOLCHAINS, Files, toolchain
 
 SUBMIT: Final = "submit_capability"
 
@@ -38,9 +39,16 @@ class Draft(BaseModel):
     call_id: str | None = None
     """Which tool call it came in, if it came in one."""
 
+    @property
+    def files(self) -> Files:
+        """The source, under the name that its language knows it by; nothing where there is none."""
+        if not self.source:
+            return {}
+        return {toolchain(self.contract.language).file_name: self.source.encode("utf-8")}
 
-def submit_tool() -> Tool:
-    """The author's only tool."""
+
+def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS)) -> Tool:
+    """The author's only tool. `languages` are those to choose from."""
     free: dict[str, Any] = {"type": "object", "additionalProperties": True}
     schema = {**free, "description": "a JSON Schema (2020-12) object"}
     example = {
@@ -70,9 +78,11 @@ def submit_tool() -> Tool:
         "effects": {"enum": ["pure", "read", "write"]},
         "permissions": {**free, "description": 'e.g. {"files": [{"root", "path", "access"}]}; {} for none'},
         "examples": {"type": "array", "minItems": 3, "items": example},
-        "source": {"type": "string", "description": "the whole Python file"},
+        "source": {"type": "string", "description": "the whole source file"},
     }
-    parameters = {"type": "object", "properties": properties, "required": [*properties]}
+    required = [*properties]
+    properties["language"] = {"enum": [*languages], "default": next(iter(TOOLCHAINS))}
+    parameters = {"type": "object", "properties": properties, "required": required}
     return Tool(SUBMIT, "Hand in the capability: its contract, examples and source.", parameters)
 
 
@@ -102,9 +112,20 @@ def _object_in(text: str) -> dict[str, Any]:
             problem = str(error)
             continue
         if isinstance(value, dict):
-            pythons = [body for language, body in blocks if language in ("python", "py")]
-            return value if "source" in value or not pythons else {**value, "source": pythons[0]}
+            sources = [(found, body) for name, body in blocks if (found := _language(name)) is not None]
+            if "source" in value or not sources:
+                return value
+            return {"language": sources[0][0], **value, "source": sources[0][1]}
     raise NotADraft([f"call the tool {SUBMIT} with the whole capability ({problem})"])
+
+
+def _language(name: str) -> Language | None:
+    """The language that a fence names, by its name or as files in it end."""
+    name = {"c++": "cpp"}.get(name.lower(), name.lower())
+    if found := next((language for language in TOOLCHAINS if language == name), None):
+        return found
+    by_suffix = BY_SUFFIX.get(f".{name}")
+    return by_suffix.language if by_suffix else None
 
 
 CONTRACT_FIELDS = frozenset({"id", "summary", "input_schema", "output_schema", "effects", "permissions", "examples"})
@@ -125,11 +146,14 @@ def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: byt
     findings += [f"{name} is not a field" for name in sorted(set(fields) - known - {"language"})]
     source = fields.get("source")
     if wasm is None and (not isinstance(source, str) or not source.strip()):
-        findings.append("source must be the text of a Python file")
+        findings.append("source must be the text of the source file")
+    if wasm is None and fields.get("language", next(iter(TOOLCHAINS))) not in TOOLCHAINS:
+        findings.append(f"language must be one of {', '.join(TOOLCHAINS)}")
     if findings:
         raise NotADraft(findings, call_id)
-    values = {key: _decoded(value) for key, value in fields.items() if key not in ("source", "id", "summary")}
-    language = "python" if wasm is None else fields.get("language", "wasm")
+    plain = ("source", "id", "summary", "language")
+    values = {key: _decoded(value) for key, value in fields.items() if key not in plain}
+    language = fields.get("language", next(iter(TOOLCHAINS)) if wasm is None else "wasm")
     values["examples"], unfinished = _split(values["examples"])
     try:
         contract = Contract.model_validate(

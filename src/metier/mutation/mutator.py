@@ -17,8 +17,8 @@ from metier import events
 from metier.approval import Approver, Decision, Request
 from metier.capability import Capability, Contract, Example, Provenance, contract_fields
 from metier.config import Policy
-from metier.errors import BuildError, InvalidModule, PublishConflict
-from metier.library import Artifact, Library, Release
+from metier.errors import BuildError, InvalidModule, PublishConflict, SetupMissing
+from metier.library import Artifact, Library, Release, source_text
 from metier.model import ChatModel
 from metier.mutation import gates
 from metier.mutation.author import Author, brief
@@ -29,7 +29,7 @@ from metier.permissions import Permissions
 from metier.prompts import fingerprint
 from metier.runner import Runner
 from metier.schemas import canonical
-from metier.toolchains import python as toolchain
+from metier.toolchains import Built, Workshop, toolchain
 
 Emit = Callable[[events.Event], None]
 
@@ -60,9 +60,12 @@ class Mutator:
         pending: PendingDrafts,
         rounds: int,
         samples: bool = False,
+        unlocked: bool = False,
     ) -> None:
+        """`unlocked` lets compilers run without a lock around them, where there is none."""
         self._library = library
         self._runner = runner
+        self._workshop = Workshop(runner.box, unlocked)
         self._roots = roots
         self._policy = policy
         self._approver = approver
@@ -97,7 +100,7 @@ class Mutator:
             checked = Checked(written.findings)
             if written.draft is not None:
                 checked = await asyncio.to_thread(
-                    self.check, written.draft, parent, author.model_name, prompt_sha256=fingerprint("author")
+                    self._checked, written.draft, parent, author.model_name, fingerprint("author")
                 )
             outcome = self._settled(checked, number)
             findings = outcome.findings if isinstance(outcome, NotMutated) else ()
@@ -135,14 +138,16 @@ class Mutator:
         `wasm` is the module where there is no source. What a person wrote `by_hand` needs one example only.
 
         Raises:
+            SetupMissing: a person wrote it, and what builds it is not here.
             LibraryError: the library cannot be written.
         """
         try:
             draft = draft_of(fields, wasm=wasm)
         except NotADraft as problem:
             return NotMutated("the draft is not complete", 1, tuple(problem.findings))
-        least = 1 if by_hand else gates.MIN_EXAMPLES
-        return self._settled(self.check(draft, parent, author, least=least), 1)
+        if not by_hand:
+            return self._settled(self._checked(draft, parent, author), 1)
+        return self._settled(self.check(draft, parent, author, least=1), 1)
 
     def check(
         self,
@@ -153,13 +158,17 @@ class Mutator:
         prompt_sha256: str | None = None,
         least: int = gates.MIN_EXAMPLES,
     ) -> Checked:
-        """Takes a draft through all gates, and collects what they find as far as each can do without the others."""
+        """Takes a draft through all gates, and collects what they find as far as each can do without the others.
+
+        Raises:
+            SetupMissing: what builds its language is not installed, or may not run.
+        """
         capability = parent.capability if parent else None
         contract = draft.contract
         findings = gates.check_permissions(contract, self._policy, self._roots)
         try:
-            wasm = draft.wasm if draft.wasm is not None else toolchain.build(draft.source, self._runner.box)
-            loaded = self._runner.load(_unpublished(contract), wasm)
+            built = self._built(draft)
+            loaded = self._runner.load(_unpublished(contract), built.wasm)
         except (BuildError, InvalidModule) as error:
             findings += gates.check_contract(contract, self._taken(), capability, least=0)
             return Checked((f"the source does not build: {error}", *findings))
@@ -179,18 +188,31 @@ class Mutator:
             author=author,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             prompt_sha256=prompt_sha256,
-            toolchain=self._runner.box.python.name if draft.wasm is None else None,
+            toolchain=built.toolchain if draft.wasm is None else None,
             approved_by=decision.by,
         )
         release = Release(
             contract=contract,
-            wasm=wasm,
-            source={"capability.py": draft.source.encode("utf-8")} if draft.source else {},
-            engine=self._runner.box.python_pin if draft.wasm is None else None,
+            wasm=built.wasm,
+            source=draft.files,
+            engine=built.engine,
             parent=capability.name if capability else None,
             provenance=provenance,
         )
         return Checked((), release, beyond if decision.approved is None else ())
+
+    def _checked(self, draft: Draft, parent: Artifact | None, author: str, prompt_sha256: str | None = None) -> Checked:
+        """The same for a model, which cannot install anything but can write in another language."""
+        try:
+            return self.check(draft, parent, author, prompt_sha256=prompt_sha256)
+        except SetupMissing as missing:
+            language = draft.contract.language
+            return Checked((f"{language} cannot be built here: {missing}. Write it in another language",))
+
+    def _built(self, draft: Draft) -> Built:
+        if draft.wasm is not None:
+            return Built(draft.wasm, "")
+        return toolchain(draft.contract.language).build(draft.files, self._workshop)
 
     def publish(self, release: Release) -> Capability:
         """Puts a checked release into the library, as a new capability or as the next version of its own parent.
@@ -260,7 +282,7 @@ class Mutator:
     def _decide(self, contract: Contract, beyond: tuple[str, ...], source: str, parent: Artifact | None) -> Decision:
         if not beyond:
             return Decision(True, "policy")
-        parent_source = parent.source.get("capability.py", b"").decode("utf-8", "replace") if parent else None
+        parent_source = source_text(parent.source) if parent else None
         return self._approver.decide(Request(contract, beyond, source, parent_source))
 
 

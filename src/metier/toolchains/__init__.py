@@ -1,1 +1,47 @@
-"""From source to a module of the sandbox, one file a language; `sdk` has what compiled languages link."""
+"""Source → wasm, one file a language. `toolchain(language)` is the way in; `protocol` says what each offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from metier.capability import Language
+from metier.errors import BuildError
+from metier.toolchains.protocol import Built, Files, Found, Missing, Toolchain, Workshop, template
+from metier.toolchains.python import PYTHON
+from metier.toolchains.wat import WAT
+
+__all__ = [
+    "BY_SUFFIX",
+    "TOOLCHAINS",
+    "Built",
+    "Files",
+    "Found",
+    "Missing",
+    "Toolchain",
+    "Workshop",
+    "installed",
+    "template",
+    "toolchain",
+]
+
+TOOLCHAINS: Mapping[Language, Toolchain] = {t.language: t for t in (PYTHON, WAT)}
+"""The first one is what an author writes in unless there is a reason for another."""
+
+BY_SUFFIX: Mapping[str, Toolchain] = {suffix: t for t in TOOLCHAINS.values() for suffix in t.suffixes}
+
+
+def toolchain(language: Language) -> Toolchain:
+    """The toolchain of a language.
+
+    Raises:
+        BuildError: Metier builds no such language.
+    """
+    try:
+        return TOOLCHAINS[language]
+    except KeyError:
+        raise BuildError(f"Metier builds no {language}; it builds {', '.join(TOOLCHAINS)}") from None
+
+
+def installed() -> list[Language]:
+    """The languages that can be built on this machine."""
+    return [language for language, t in TOOLCHAINS.items() if isinstance(t.found(), Found)]

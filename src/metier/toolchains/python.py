@@ -11,7 +11,12 @@ The module is the same for every capability but for its bytecode, so it is put t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
+
+from metier.capability import Language
+from metier.sandbox.engines import shipped
+from metier.toolchains.protocol import Built, Files, Found, Missing, Workshop, text_of
 
 FILE_NAME = "capability.py"
 """What tracebacks call the source, and the name under which it is kept."""
@@ -22,6 +27,25 @@ PAGE = 65536
 class Compiler(Protocol):
     def compile_python(self, source: str) -> bytes:
         """Marshalled bytecode of the shipped engine. Raises BuildError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """Needs no compiler: the engine that runs it also compiles it, within the sandbox."""
+
+    language: Language = "python"
+    file_name: str = FILE_NAME
+    suffixes: tuple[str, ...] = (".py",)
+
+    def found(self) -> Found | Missing:
+        return Found(shipped()["name"])
+
+    def build(self, files: Files, workshop: Workshop) -> Built:
+        wasm = build(text_of(files, self.file_name), workshop.box)
+        return Built(wasm, workshop.box.python.name, workshop.box.python_pin)
+
+
+PYTHON = Python()
 
 
 def build(source: str, compiler: Compiler) -> bytes:
