@@ -238,13 +238,28 @@ def test_moving_a_directory_needs_the_permission_for_every_name_in_it(hr: Path) 
     files = system(hr, grant("reviews/**", "archive/*.md", access="write"))
     assert problem_of(files.rename, "/hr/reviews", "/hr/archive") == "denied"
     assert files.changes() == []
-    narrow = system(hr, grant("reviews/*.json", "archive/**", access="write"))
+    inside = system(hr, grant("reviews/*.json", "archive/**", access="write"))
+    assert problem_of(inside.rename, "/hr/reviews", "/hr/archive") == "denied"
+    narrow = system(hr, grant("*", "reviews/*.json", "archive/**", access="write"))
     (hr / "reviews" / "hidden.md").write_text("hidden", encoding="utf-8")
     narrow.rename("/hr/reviews", "/hr/archive")
     assert narrow.names("/hr/archive") == ["2025.json"]
     commit({"hr": hr}, narrow.changes())
     assert (hr / "reviews" / "hidden.md").read_text(encoding="utf-8") == "hidden"
     assert not (hr / "reviews" / "2025.json").exists()
+
+
+def test_a_directory_goes_only_where_a_permission_names_it_or_the_run_made_it(hr: Path) -> None:
+    (hr / "out" / "deep").mkdir(parents=True)
+    above = system(hr, grant("out/*.txt", "made/*.txt", access="write"))
+    assert problem_of(above.remove_directory, "/hr/out") == "denied"
+    above.make_directory("/hr/made")
+    above.remove_directory("/hr/made")
+    assert above.changes() == []
+    within = system(hr, grant("out/**", access="write"))
+    within.remove_directory("/hr/out/deep")
+    assert problem_of(within.remove_directory, "/hr/out") == "denied"
+    assert within.changes() == [Change("hr", "out/deep", None, directory=True, removed=True)]
 
 
 def test_a_removed_directory_goes_unless_something_unseen_is_in_it(hr: Path) -> None:

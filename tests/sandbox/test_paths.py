@@ -312,7 +312,7 @@ def test_nothing_is_made_in_a_directory_that_was_removed(g: Guest) -> None:
 
 
 def test_a_removed_host_directory_shows_nothing_of_the_host_any_more(root: Path) -> None:
-    g = guest(root, ("folder/*.md", "write"))
+    g = guest(root, ("folder", "write"), ("folder/*.md", "write"))
     fd = g.open("folder")
     assert g.path("remove_directory", "folder") == 0
     (root / "folder" / "late.md").write_text("late", encoding="utf-8")

@@ -236,7 +236,7 @@ class Overlay:
             raise FileError("invalid", folder.name)
         if self.names(folder):
             raise FileError("not_empty", place.name)
-        if not self._may_hold(self.path_of(place.folder, place.name)):
+        if not self._may_take(folder, self.path_of(place.folder, place.name)):
             raise FileError("denied", place.name)
         self._drop(place.folder, place.name, folder)
 
@@ -375,7 +375,7 @@ class Overlay:
             if len(after) > MAX_PATH:
                 raise FileError("name_too_long", after)
             if isinstance(at, Folder):
-                allowed = self._may_hold(before) and self._may_hold(after)
+                allowed = self._may_take(at, before) and self._may_hold(after)
                 beneath = [(inner, name) for name in self.names(at) if (inner := at.entries[name]) is not None]
                 if len(moved) + len(pending) + len(beneath) > MAX_MOVED:
                     raise FileError("too_many", before)
@@ -426,6 +426,11 @@ class Overlay:
     def _may_hold(self, path: str) -> bool:
         root, rest = split(path)
         return root in self.roots and self._grant.may_hold_files(root, rest, "write")
+
+    def _may_take(self, folder: Folder, path: str) -> bool:
+        """Whether the run may take a directory from its place: one that it made, or one that a permission names, as
+        `out` is by `*` and not by `out/*`."""
+        return folder.made or self._may(path, "write")
 
     def _must_write(self, place: Place) -> None:
         if not self._may(self.path_of(place.folder, place.name), "write"):
