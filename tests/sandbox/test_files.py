@@ -297,6 +297,28 @@ def test_a_file_does_not_become_a_directory_in_one_run(hr: Path) -> None:
         files.changes()
 
 
+def test_a_name_as_long_as_names_may_be_is_committed(hr: Path) -> None:
+    files = system(hr, grant("**", access="write"))
+    files.write(files.create(f"/hr/{'n' * 255}"), 0, b"long")
+    commit({"hr": hr}, files.changes())
+    assert (hr / ("n" * 255)).read_bytes() == b"long"
+
+
+@pytest.mark.parametrize("kind", ["file", "symlink"])
+def test_a_commit_stages_nothing_where_something_is_already(hr: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "outside").write_text("outside", encoding="utf-8")
+    staging = hr / ".metier-0123456789abcdef-0"
+    if kind == "file":
+        staging.write_text("outside", encoding="utf-8")
+    else:
+        staging.symlink_to(tmp_path / "outside")
+    with pytest.raises(FileExistsError):
+        commit({"hr": hr}, [Change("hr", "employees.json", b"[2]")], token="0123456789abcdef")
+    assert (hr / "employees.json").read_bytes() == b"[1]"
+    assert staging.read_text(encoding="utf-8") == "outside"
+    assert (tmp_path / "outside").read_text(encoding="utf-8") == "outside"
+
+
 @pytest.mark.parametrize("kind", ["symlink", "hard link", "folder"])
 def test_a_commit_does_not_replace_what_the_run_could_not_see(hr: Path, tmp_path: Path, kind: str) -> None:
     (tmp_path / "outside").write_text("outside", encoding="utf-8")

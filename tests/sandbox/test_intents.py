@@ -50,9 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file() and ".metier-" not in p.name
-    }
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
 def steps(state: Path, root: Path) -> list[str]:
@@ -68,7 +66,7 @@ def test_all_changes_are_made_and_nothing_is_left_over(state: Path, root: Path) 
     assert list((state / "commits").iterdir()) == []
 
 
-@pytest.mark.parametrize("step", range(9))
+@pytest.mark.parametrize("step", range(10))
 def test_a_crash_at_any_step_leaves_all_as_before_or_all_as_after(state: Path, root: Path, step: int) -> None:
     count = 0
 
@@ -80,7 +78,7 @@ def test_a_crash_at_any_step_leaves_all_as_before_or_all_as_after(state: Path, r
 
     with pytest.raises(Killed):
         keep(state, {"hr": root}, CHANGES, checkpoint=dies)
-    stands = unfinished(state)
+    stands = any(not name.name.startswith(".staged-") for name in (state / "commits").iterdir())
     finish(state, {"hr": root})
     assert contents(root) == (NEW if stands else OLD)
     assert list((state / "commits").iterdir()) == []
@@ -100,6 +98,30 @@ def test_a_damaged_intent_is_dropped(state: Path, root: Path) -> None:
     assert unfinished(state)
     finish(state, {"hr": root})
     assert contents(root) == OLD
+    assert not unfinished(state)
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from metier.sandbox.hostfiles import Change
+from metier.sandbox.intents import keep
+
+state, root, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+changes = [Change("hr", f"{n}.txt", b"new") for n in range(count)]
+keep(state, {"hr": root}, changes, checkpoint=lambda step: os._exit(9) if step == "staged" else None)
+"""
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_a_killed_commit_left_staged_is_swept(state: Path, root: Path, count: int) -> None:
+    done = subprocess.run([sys.executable, "-c", DYING, str(state), str(root), str(count)])
+    assert done.returncode == 9
+    assert len(contents(root)) == len(OLD) + count
+    assert unfinished(state)
+    finish(state, {"hr": root})
+    new = {f"{n}.txt": b"new" for n in range(count)} if count > 1 else {}
+    assert contents(root) == OLD | new
     assert not unfinished(state)
 
 

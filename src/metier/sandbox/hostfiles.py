@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat as stat_module
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 Kind = Literal["file", "directory"]
 Problem = Literal[
@@ -165,20 +166,35 @@ def descend(root: Path, path: str) -> Iterator[tuple[int, str]]:
 
 
 def commit(
-    roots: Mapping[str, Path], changes: list[Change], *, checkpoint: Callable[[str], None] | None = None
+    roots: Mapping[str, Path],
+    changes: list[Change],
+    *,
+    token: str | None = None,
+    checkpoint: Callable[[str], None] | None = None,
 ) -> None:
     """Makes the changes of a run real: everything is staged and synced beside its target first, then renamed.
 
-    A directory that was removed stays where it still holds something that the run could not see.
+    A directory that was removed stays where it still holds something that the run could not see. `token` is 16 random
+    hexadecimal digits, for `sweep` after a crash; `checkpoint` hears "" when all is staged, then each path renamed.
 
     Raises:
         OSError: a target cannot be written; nothing was renamed then.
     """
+    token = token or secrets.token_hex(8)
     staged: list[tuple[Path, str, str]] = []
     try:
-        for change in changes:
-            if change.content is not None or (change.directory and not change.removed):
-                _prepare(roots[change.root], change, staged)
+        for number, change in enumerate(changes):
+            if change.content is not None:
+                target = roots[change.root], change.path, _temporary(token, number)
+                with _stage(*target) as file:
+                    staged.append(target)
+                    file.write(change.content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            elif change.directory and not change.removed:
+                _make_directory(roots[change.root], change.path)
+        if checkpoint is not None:
+            checkpoint("")
         for root, path, temporary in staged:
             with descend(root, path) as (folder, name):
                 os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -195,29 +211,35 @@ def commit(
                 os.unlink(temporary, dir_fd=folder)
 
 
-def _prepare(root: Path, change: Change, staged: list[tuple[Path, str, str]]) -> None:
-    with descend(root, change.path) as (folder, name):
-        if change.content is None:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, dir_fd=folder)  # relative to the descriptor, so no link is followed
-        else:
-            temporary = f".{name}.metier-{os.getpid()}"
-            staged.append((root, change.path, temporary))
-            _stage(folder, name, temporary, change.content)
+def sweep(roots: Mapping[str, Path], changes: list[Change], token: str) -> None:
+    """Removes what a commit with this token left staged when it was broken off."""
+    for number, change in enumerate(changes):
+        if change.root in roots:
+            with contextlib.suppress(OSError), descend(roots[change.root], change.path) as (folder, _):
+                os.unlink(_temporary(token, number), dir_fd=folder)
 
 
-def _stage(folder: int, name: str, temporary: str, content: bytes) -> None:
+def _temporary(token: str, number: int) -> str:
+    """A name that nobody can expect, and that every file system takes, however long the target's own is."""
+    return f".metier-{token}-{number}"
+
+
+def _make_directory(root: Path, path: str) -> None:
+    with contextlib.suppress(FileExistsError), descend(root, path) as (folder, name):
+        os.mkdir(name, dir_fd=folder)  # relative to the descriptor, so no link is followed
+
+
+def _stage(root: Path, path: str, temporary: str) -> BinaryIO:
+    """A new file beside the target, with its mode."""
     mode = 0o644
-    with contextlib.suppress(FileNotFoundError):
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not _is_plain(found):
-            raise OSError(errno.EEXIST, f"{name} is in the way, and it is no plain file")
-        mode = stat_module.S_IMODE(found.st_mode)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode, dir_fd=folder)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with descend(root, path) as (folder, name):
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not _is_plain(found):
+                raise OSError(errno.EEXIST, f"{name} is in the way, and it is no plain file")
+            mode = stat_module.S_IMODE(found.st_mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(temporary, flags, mode, dir_fd=folder), "wb")
 
 
 def _remove(root: Path, change: Change) -> None:

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from metier.sandbox.hostfiles import Change, commit
+from metier.sandbox.hostfiles import Change, commit, sweep
 
 log = logging.getLogger(__name__)
 FOLDER = "commits"
 STAGED = ".staged-"
+ABOUT = "changes.json"
 
 
 def keep(
@@ -34,18 +35,22 @@ def keep(
     Raises:
         OSError: they cannot be; then nothing was changed, or `finish` has to be called once the obstacle is gone.
     """
-    if state is None or len(changes) < 2:
+    if state is None or not changes:
         commit(roots, changes, checkpoint=checkpoint)
+        return
+    if len(changes) == 1:
+        _keep_one(state / FOLDER, roots, changes, checkpoint)
         return
     intent = _written(state / FOLDER, changes, checkpoint)
     begun: list[str] = []
 
     def renamed(path: str) -> None:
-        begun.append(path)
-        checkpoint(path)
+        if path:
+            begun.append(path)
+        checkpoint(path or "staged")
 
     try:
-        commit(roots, changes, checkpoint=renamed)
+        commit(roots, changes, token=intent.name, checkpoint=renamed)
     except OSError:
         if not begun:
             shutil.rmtree(intent, ignore_errors=True)
@@ -60,7 +65,7 @@ def unfinished(state: Path | None) -> bool:
         return False
     try:
         with os.scandir(state / FOLDER) as entries:
-            return any(not entry.name.startswith(STAGED) for entry in entries)
+            return any(True for _ in entries)
     except OSError:
         return False
 
@@ -71,15 +76,33 @@ def finish(state: Path, roots: Mapping[str, Path]) -> None:
     To be called under the lock that writers hold. What still cannot be made real waits for the next time.
     """
     for intent in sorted((state / FOLDER).iterdir()):
+        stands, token = not intent.name.startswith(STAGED), intent.name.removeprefix(STAGED)
         try:
-            if not intent.name.startswith(STAGED):
-                commit(roots, _read(intent))
+            if stands or (intent / ABOUT).exists():
+                changes = _read(intent)
+                sweep(roots, changes, token)
+                if stands:
+                    commit(roots, changes, token=token)
         except OSError as error:
             log.warning("a commit that was broken off cannot be finished: %s", error)
             continue
         except (ValueError, KeyError) as error:
             log.warning("%s is damaged and is dropped: %s", intent, error)
         shutil.rmtree(intent, ignore_errors=True)
+
+
+def _keep_one(
+    folder: Path, roots: Mapping[str, Path], changes: list[Change], checkpoint: Callable[[str], None]
+) -> None:
+    """One change needs no intent, its rename is the commit point. What it stages is noted for `finish` to sweep."""
+    token = secrets.token_hex(8)
+    note = folder / f"{STAGED}{token}"
+    note.mkdir(parents=True)
+    (note / ABOUT).write_text(json.dumps([_about(changes[0])]), encoding="utf-8")
+    try:
+        commit(roots, changes, token=token, checkpoint=lambda path: checkpoint(path or "staged"))
+    finally:
+        shutil.rmtree(note, ignore_errors=True)
 
 
 def _written(folder: Path, changes: list[Change], checkpoint: Callable[[str], None]) -> Path:
@@ -89,14 +112,12 @@ def _written(folder: Path, changes: list[Change], checkpoint: Callable[[str], No
     staged.mkdir()
     about: list[dict[str, Any]] = []
     for number, change in enumerate(changes):
-        about.append(
-            {"root": change.root, "path": change.path, "directory": change.directory, "removed": change.removed}
-        )
+        about.append(_about(change))
         if change.content is not None:
             about[-1]["content"] = f"{number}"
             _write(staged / f"{number}", change.content)
             checkpoint(f"intent {number}")
-    _write(staged / "changes.json", json.dumps(about).encode("utf-8"))
+    _write(staged / ABOUT, json.dumps(about).encode("utf-8"))
     _sync(staged)
     checkpoint("intent whole")
     intent = folder / name
@@ -106,8 +127,12 @@ def _written(folder: Path, changes: list[Change], checkpoint: Callable[[str], No
     return intent
 
 
+def _about(change: Change) -> dict[str, Any]:
+    return {"root": change.root, "path": change.path, "directory": change.directory, "removed": change.removed}
+
+
 def _read(intent: Path) -> list[Change]:
-    about = json.loads((intent / "changes.json").read_text(encoding="utf-8"))
+    about = json.loads((intent / ABOUT).read_text(encoding="utf-8"))
     return [
         Change(
             entry["root"],
