@@ -14,6 +14,10 @@ from typing import Any, Protocol
 from metier import schemas
 from metier.outcomes import Effect
 from metier.sandbox.files import Backing, FileError, Stat
+from metier.sandbox.limits import Limits
+from metier.sandbox.wasi import LimitReached
+
+RECORD_BYTES = Limits().record_bytes
 
 
 class Record(Protocol):
@@ -23,20 +27,40 @@ class Record(Protocol):
     blobs: dict[str, bytes]
 
     def observe(self, request: str, answer: Callable[[], str]) -> str:
-        """The answer to `request`: that of `answer` in a live run, the recorded one in a replay."""
+        """The answer to `request`: that of `answer` in a live run, the recorded one in a replay.
+
+        Raises:
+            LimitReached: requests and answers together are larger than a run may have them.
+        """
 
 
-class LiveRecord:
+class _Kept:
+    """Observations in memory, until the run is over: `most` bytes of them, and the one that goes beyond."""
+
+    def __init__(self, most: int) -> None:
+        self.effects: list[Effect] = []
+        self._most = most
+        self._size = 0
+
+    def keep(self, effect: Effect) -> str:
+        """Keeps one and returns its answer. Raises LimitReached, in a replay at the same one as in the run."""
+        self.effects.append(effect)
+        # Python takes up to four bytes for each character of a text that is not ASCII.
+        self._size += sum(len(text) * (1 if text.isascii() else 4) for text in (effect.request, effect.answer))
+        if self._size > self._most:
+            raise LimitReached("effects", f"requests and answers of effects have more than {self._most} bytes together")
+        return effect.answer
+
+
+class LiveRecord(_Kept):
     """Asks, and keeps what was answered."""
 
-    def __init__(self) -> None:
-        self.effects: list[Effect] = []
+    def __init__(self, most: int = RECORD_BYTES) -> None:
+        super().__init__(most)
         self.blobs: dict[str, bytes] = {}
 
     def observe(self, request: str, answer: Callable[[], str]) -> str:
-        said = answer()
-        self.effects.append(Effect(request, said))
-        return said
+        return self.keep(Effect(request, answer()))
 
 
 class Diverged(Exception):
@@ -47,12 +71,12 @@ class Diverged(Exception):
         self.position = position
 
 
-class ReplayedRecord:
+class ReplayedRecord(_Kept):
     """Answers from a record, in its order, and never asks outside."""
 
-    def __init__(self, effects: Sequence[Effect], blobs: Mapping[str, bytes]) -> None:
+    def __init__(self, effects: Sequence[Effect], blobs: Mapping[str, bytes], most: int = RECORD_BYTES) -> None:
+        super().__init__(most)
         self._told = effects
-        self.effects: list[Effect] = []
         self.blobs = dict(blobs)
 
     @property
@@ -67,8 +91,7 @@ class ReplayedRecord:
         effect = self._told[position]
         if effect.request != request:
             raise Diverged(position, effect.request, request)
-        self.effects.append(effect)
-        return effect.answer
+        return self.keep(effect)
 
 
 class RecordedFiles:

@@ -39,7 +39,7 @@ def replay(runner: Runner, load: Callable[[str, int], Loaded], recorded: Recorde
         return compared(f"identity: the version cannot be loaded: {error}")
     if loaded.capability.sha256 != recorded.sha256:
         return compared(f"identity: {loaded.capability.name} has other content now")
-    record = ReplayedRecord(recorded.effects, recorded.blobs)
+    record = ReplayedRecord(recorded.effects, recorded.blobs, runner.limits.record_bytes)
     try:
         outcome = runner.replay(loaded, recorded.input, recorded.permissions, record)
     except Diverged as diverged:

@@ -175,7 +175,9 @@ class Runner:
         if isinstance(stdin, Failed):
             return stdin
         allowed = grant or Grant((loaded.capability.permissions, self._policy, *narrowed))
-        return Run(self, loaded, value, stdin, allowed, record or LiveRecord(), self.limits, fixtures)
+        return Run(
+            self, loaded, value, stdin, allowed, record or LiveRecord(self.limits.record_bytes), self.limits, fixtures
+        )
 
     def _checked_input(self, capability: Capability, value: Any) -> bytes | Failed:
         problem = schemas.violation(capability.input_schema, value)

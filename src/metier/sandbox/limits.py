@@ -30,6 +30,8 @@ class Limits(BaseModel):
     effects: int = Field(default=10_000, gt=0)
     effect_bytes: int = Field(default=16 * MIB, gt=0)
     """Bytes of one request or one answer at the effect door, and of one file."""
+    record_bytes: int = Field(default=32 * MIB, gt=0)
+    """Requests and answers that one run may have recorded, together; contents of files are not among them."""
     call_depth: int = Field(default=8, gt=0, le=32)
     """How many runs may be nested in each other by calls between capabilities, the outermost counted."""
     overlay_bytes: int = Field(default=64 * MIB, gt=0)
