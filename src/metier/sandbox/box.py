@@ -61,6 +61,7 @@ class State(Guest):
     def __init__(self, store: wasmtime.Store, process: Process, door: EffectDoor) -> None:
         super().__init__(store, time.monotonic() + process.limits.seconds)
         self.process = process
+        process.files.overlay.in_time = self.in_time
         self.door = door
         self.answer = b""
         self.python_started = False

@@ -44,6 +44,8 @@ class Overlay:
         """Names of the host that were taken away, by path, and what they were."""
         self.now: Callable[[], int] = lambda: 0
         """The run's own time, which what it makes and changes is marked with."""
+        self.in_time: Callable[[], None] = lambda: None
+        """Raises when the run's deadline has passed: one call may look at a great many names."""
         self.roots = {name: self._new_folder(name, None, (name, "")) for name in grant.roots()}
         for root in self.roots.values():
             root.links = 1
@@ -58,6 +60,7 @@ class Overlay:
         Raises:
             FileError: not_found or not_directory on the way, outside (it leaves `base`), loop, name_too_long.
         """
+        self.in_time()
         if not path:
             raise FileError("not_found", path)
         if path[0] == "/":
@@ -284,6 +287,7 @@ class Overlay:
 
     def _look(self, folder: Folder, origin: tuple[str, str], name: str) -> Node | None:
         """Asks the host for a name, if the grant lets the run see it. Host paths are those of the tree."""
+        self.in_time()
         root, above = origin
         path = f"{above}/{name}" if above else name
         file = self._grant.allows_file(root, path, "read")
