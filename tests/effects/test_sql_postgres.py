@@ -366,3 +366,13 @@ def test_postgresql_reaches_no_table_that_was_not_found(planner: Any, text: str)
         return  # it does not run, so nothing is reached
     found = {table for table, _ in statement.touched}
     assert relations(row[0] if not isinstance(row[0], str) else json.loads(row[0])) <= found, (text, statement.sql)
+
+
+def test_a_statement_that_the_server_does_not_end_is_cut_off(server: str, tmp_path: Path) -> None:
+    opened = SqlStores({"hr": server}, tmp_path).open("hr", writes=False, seconds=1, limits=Limits())
+    opened.begin(write=False)
+    endless = understood("SELECT strpos(?, ?)", ["a" * 300_000, "b" + "a" * 150_000], "postgresql")
+    with pytest.raises(EffectError) as ended:
+        opened.run(endless, 0.2, lambda *_: True)
+    assert ended.value.kind == "timeout"
+    opened.close()

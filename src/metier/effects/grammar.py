@@ -115,6 +115,9 @@ SQLITE_OWN_FUNCTIONS: Final = FUNCTIONS["sqlite"] | frozenset(
 )
 """What the database may call for itself besides, in defaults, checks, indexes, views and triggers of its schema."""
 
+NEEDLES: Final = {"instr": 1, "replace": 1, "trim": 1, "ltrim": 1, "rtrim": 1, "like": 0, "glob": 0}
+"""Functions that compare one argument, at this place, with another one everywhere."""
+
 CLOCKS: Final[dict[str, dict[str, int]]] = {
     "sqlite": dict.fromkeys(("date", "time", "datetime", "julianday", "unixepoch"), 1) | {"strftime": 2},
     "postgresql": {"age": 2},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +14,7 @@ from metier import schemas
 from metier.effects.answers import Answer, answer, said
 from metier.effects.door import EffectError
 from metier.effects.statements import Statement
+from metier.effects.watch import WATCH
 from metier.sandbox.limits import Limits
 
 if TYPE_CHECKING:
@@ -41,6 +45,8 @@ KINDS: Final = {
 }
 """Kinds of EffectError by SQLSTATE or its class; "invalid" for the others."""
 CONNECT_SECONDS: Final = 10
+GRACE_SECONDS: Final = 0.25
+"""How long the server may be late to end a statement, before the connection is cut."""
 
 
 class PostgresqlConnection:
@@ -89,12 +95,20 @@ class PostgresqlConnection:
         if not statement.writes and self._writes:
             self._own("SET LOCAL transaction_read_only = on")  # until the savepoint is rolled back
         try:
-            yield
-        except BaseException:
+            # PostgreSQL looks at no clock within a function; the search for a long text in another can take hours.
+            with WATCH.over(time.monotonic() + seconds + GRACE_SECONDS, self._cut) as watched:
+                yield
+        except BaseException as error:
             if not self._raw.closed:
                 self._own(*undo)
+            elif watched.is_over():
+                raise EffectError("timeout", "the database did not end the statement in time") from error
             raise
         self._own(*(undo[1:] if statement.writes else undo))
+
+    def _cut(self) -> None:
+        with socket.socket(fileno=os.dup(self._raw.fileno())) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, statement: Statement) -> Answer:
         with self._raw.cursor() as cursor:

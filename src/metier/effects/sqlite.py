@@ -14,13 +14,21 @@ from metier.effects import grammar
 from metier.effects.answers import Answer, answer, said
 from metier.effects.door import EffectError
 from metier.effects.statements import Statement, ascii_lower
-from metier.sandbox.limits import Limits
+from metier.effects.watch import WATCH
+from metier.sandbox.limits import MIB, Limits
 
 Allows = Callable[[str, str], bool]
 """Whether a table may be touched with a verb."""
 
 VERBS: Final = {sqlite3.SQLITE_INSERT: "insert", sqlite3.SQLITE_UPDATE: "update", sqlite3.SQLITE_DELETE: "delete"}
 OPCODES_BETWEEN_LOOKS: Final = 1_000
+WORK_BYTES: Final = 64 * MIB
+"""What the values of one row may have together, with all that is made of them: within a row no clock is looked at."""
+OPEN_NEEDLE_BYTES: Final = 16 * 1024
+"""The largest value where any value may be searched for in any other: that costs the product of both."""
+SMALLEST_LENGTH: Final = 1024
+SCRATCH_BYTES: Final = 256 * MIB
+"""What a statement may write to disk, for example to sort."""
 COMMIT_WAIT_MS: Final = 10_000
 """How long a commit waits for others who read."""
 KINDS: Final = {
@@ -130,11 +138,19 @@ class SqliteConnection:
             f"PRAGMA busy_timeout = {max(1, int(seconds * 1000))}",
             f"PRAGMA query_only = {'OFF' if statement.writes else 'ON'}",
         )
+        self._raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(self._limits.effect_bytes, longest_value(statement)))
         self._guard = _authorizer(statement, allows, self._related_tables() if statement.writes else frozenset())
         self._raw.set_authorizer(self._guard)
         self._raw.set_progress_handler(lambda: int(time.monotonic() > until), OPCODES_BETWEEN_LOOKS)
         try:
-            yield
+            with WATCH.over(until, self._raw.interrupt, SCRATCH_BYTES) as watched:
+                try:
+                    yield
+                except sqlite3.OperationalError:
+                    if watched.too_much:
+                        mib = SCRATCH_BYTES // MIB
+                        raise EffectError("too_large", f"the statement needs more than {mib} MiB on disk") from None
+                    raise
         finally:
             self._raw.set_progress_handler(None, 0)
             self._raw.set_authorizer(None)
@@ -181,6 +197,15 @@ class SqliteConnection:
 
     def close(self) -> None:
         self._raw.close()
+
+
+def longest_value(statement: Statement) -> int:
+    """Bytes of a value or a row with which a statement still takes a moment and little memory for each row."""
+    work = statement.work
+    fixed = [statement.parameters[key] for keys in work.needles for key in keys or ()]
+    times = max(1, work.steps + sum(len(value) for value in fixed if isinstance(value, (str, bytes))))
+    most, any_value = WORK_BYTES // times, work.needles.count(None)
+    return max(SMALLEST_LENGTH, min(most, OPEN_NEEDLE_BYTES // any_value) if any_value else most)
 
 
 def _authorizer(statement: Statement, allows: Allows, related: frozenset[str]) -> Callable[..., int]:

@@ -38,6 +38,16 @@ _BOUND = "\0"
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What a statement makes of one row: how often a value is gone through, and what is searched for in values."""
+
+    steps: int
+    """Functions, operators and columns of the answer, each of which may make a value of its own."""
+    needles: tuple[tuple[str, ...] | None, ...]
+    """Texts that a search compares everywhere in another: the parameters that make one up, None for any value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A statement that was understood. `touched` is every (table, verb), in the words of permissions."""
 
@@ -50,6 +60,7 @@ class Statement:
     """Names of what RETURNING gives, but for `*`."""
     local_names: frozenset[str]
     """Common table expressions, as SQLite compares names."""
+    work: Work = Work(0, ())
 
     @property
     def writes(self) -> bool:
@@ -101,7 +112,7 @@ def _read(text: str, dialect: Dialect, by_name: bool) -> _Read:
         returned = tuple(part.alias_or_name for part in returning.expressions if not part.is_star) if returning else ()
         local_names = frozenset(ascii_lower(cte.alias) for cte in tree.find_all(exp.CTE))
         sql = _generated(tree, dialect)
-        return _Read(Statement(sql, touched, texts, returns_rows, returned, local_names), places, moments)
+        return _Read(Statement(sql, touched, texts, returns_rows, returned, local_names, _work(tree)), places, moments)
     except RecursionError:
         raise EffectError("invalid", "the statement is nested too deep") from None
     except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
@@ -347,6 +358,31 @@ def _bind(tree: Any) -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
         node.replace(exp.Placeholder(this=key))
     turned = ({key: name for name, key in some.items()} for some in (texts, names))
     return next(turned), next(turned), frozenset(moments)
+
+
+def _work(tree: Any) -> Work:
+    """Of a tree whose literal texts are parameters."""
+    from sqlglot import exp
+
+    needles: list[tuple[str, ...] | None] = []
+    steps = 0
+    for node in tree.walk():
+        returned = node.arg_key == "expressions" and isinstance(node.parent, (exp.Select, exp.Returning))
+        steps += returned or isinstance(node, (exp.Anonymous, exp.Binary, exp.Cast, exp.Star))
+        if isinstance(node, (exp.Like, exp.ILike, exp.Glob)):
+            needles.append(_needle(node.expression))
+        elif isinstance(node, exp.Anonymous) and (place := grammar.NEEDLES.get(ascii_lower(node.this))) is not None:
+            needles += [_needle(needle) for needle in node.expressions[place : place + 1]]
+    return Work(steps, tuple(needles))
+
+
+def _needle(node: Any) -> tuple[str, ...] | None:
+    from sqlglot import exp
+
+    simple = (exp.Placeholder, exp.Literal, exp.Null, exp.DPipe, exp.Paren, exp.Escape)
+    if not all(isinstance(part, simple) for part in node.walk()):
+        return None
+    return tuple(part.this for part in node.find_all(exp.Placeholder))
 
 
 def _bound(read: _Read, given: Values) -> dict[str, Any]:
