@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from metier import schemas
 from metier.capability import Capability
 from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService, SqlSession, SqlStores
 from metier.errors import InvalidModule, MetierError
 from metier.locks import exclusive
-from metier.outcomes import Failed, FailureKind, Ran
+from metier.outcomes import Effect, Failed, FailureKind, Ran
 from metier.permissions import Grant, Permissions
 from metier.printable import visible
 from metier.record import LiveRecord, Record, RecordedFiles, ReplayedRecord
@@ -297,10 +297,8 @@ class Run:
         """Executes it, and judges the execution by the contract."""
         door = Door(INSIDE, OUTSIDE, self._context)
         execution = self._runner.box.execute(self._loaded.program, self._process(), door)
-        outcome = judge(self._loaded.capability, self._value, execution)
-        return dataclasses.replace(
-            outcome, effects=tuple(self._record.effects), blobs=self._record.blobs, grant=self._grant.layers
-        )
+        seen = Seen(tuple(self._record.effects), self._record.blobs, self._grant.layers)
+        return judge(self._loaded.capability, self._value, execution, seen)
 
     def _process(self) -> Process:
         capability, grant = self._loaded.capability, self._grant
@@ -342,7 +340,15 @@ def _session(runner: Runner, capability: Capability) -> SqlSession | None:
     return runner._stores.session(writes=capability.effects == "write") if runner._stores is not None else None
 
 
-def judge(capability: Capability, value: Any, execution: Execution) -> Ran | Failed:
+class Seen(NamedTuple):
+    """What a run saw of the outside, and under what permissions; see `Ran`."""
+
+    effects: tuple[Effect, ...]
+    blobs: Mapping[str, bytes]
+    grant: tuple[Permissions, ...]
+
+
+def judge(capability: Capability, value: Any, execution: Execution, seen: Seen) -> Ran | Failed:
     """What an execution means under the contract."""
     stderr = execution.stderr.decode("utf-8", "replace")
 
@@ -357,6 +363,7 @@ def judge(capability: Capability, value: Any, execution: Execution) -> Ran | Fai
             stderr,
             execution.fuel,
             execution.seconds,
+            *seen,
         )
 
     if execution.stopped is not None:
@@ -383,6 +390,7 @@ def judge(capability: Capability, value: Any, execution: Execution) -> Ran | Fai
         stderr,
         execution.fuel,
         execution.seconds,
+        *seen,
     )
 
 

@@ -38,12 +38,14 @@ def parse(text: str | bytes, *, what: str) -> Any:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
         raise InvalidJson(f"{what} is not UTF-8 (byte {error.start})") from None
+    if decoded.startswith("\ufeff"):
+        raise InvalidJson(f"{what} is not JSON: it begins with a byte order mark (BOM)")
     if not decoded.strip():
         raise InvalidJson(f"{what} is empty; one JSON value is expected")
     if _too_deep(decoded):
         raise InvalidJson(f"{what} is nested deeper than {MAX_DEPTH} levels")
     try:
-        value = json.loads(decoded, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
+        value = _decoder().decode(decoded)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             raise InvalidJson(f"{what} has something after the JSON value (line {error.lineno})") from None
@@ -53,6 +55,11 @@ def parse(text: str | bytes, *, what: str) -> Any:
     if _has_half_pair(decoded, value):
         raise InvalidJson(f"{what} has half of a surrogate pair, which no UTF-8 text can hold")
     return value
+
+
+@functools.cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 
 def canonical(value: Any) -> str:

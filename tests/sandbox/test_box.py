@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -12,6 +15,7 @@ from metier.errors import InvalidModule
 from metier.outcomes import Failed, Ran
 from metier.sandbox.box import Box
 from metier.sandbox.limits import Limits
+from metier.sandbox.native import POOLED_MEMORIES
 from tests.conftest import ECHO, capability, runner, says, wat
 
 WRONG_SIGNATURE = bytes(
@@ -232,3 +236,40 @@ def test_many_threads_run_at_once_without_mixing(box: Box) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("kib", [8, 128, 3000], ids=["wiped by hand", "wiped by the system", "grown"])
+def test_the_place_of_a_memory_is_clean_for_the_next_run(box: Box, kib: int) -> None:
+    look_then_write = wat(f"""(func (export "_start")
+        (drop (memory.grow (i32.const 60)))
+        (if (i32.load (i32.const {kib * 1024})) (then unreachable))
+        (i32.store (i32.const {kib * 1024}) (i32.const 1))
+        (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 2))
+        (i32.store (i32.const 16) (i32.const 0x7d7b))
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))""")
+    r = runner(box, limits=SMALL)
+    loaded = r.load(capability(), look_then_write)
+    assert all(isinstance(r.run(loaded, {}), Ran) for _ in range(20))
+
+
+def test_runs_that_end_early_let_go_of_their_memory_without_the_garbage_collector(box: Box) -> None:
+    r = runner(box, limits=SMALL)
+    leaving = r.load(capability(), wat('(func (export "_start") (call $exit (i32.const 3)))'))
+    gc.disable()
+    try:
+        for _ in range(2 * POOLED_MEMORIES):
+            ended = r.run(leaving, {})
+            assert isinstance(ended, Failed)
+            assert "status 3" in ended.error
+    finally:
+        gc.enable()
+
+
+def test_a_process_with_little_address_space_does_without_the_pool() -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36));"
+        "from metier.sandbox.box import Box; from tests.conftest import ECHO, capability, runner;"
+        "r = runner(Box()); print(r.run(r.load(capability(), ECHO), [1]).output)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("[1]\n", 0), done.stderr

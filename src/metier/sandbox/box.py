@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,13 +18,28 @@ from metier.sandbox import modules, wasi
 from metier.sandbox.cache import CompiledCode, default_cache_folder
 from metier.sandbox.engines import ProgramError, PythonEngine, shipped
 from metier.sandbox.limits import Limits
-from metier.sandbox.native import Guest, Memory, OutOfBounds, OutOfTime, Ticker, define, new_engine, reason, start
+from metier.sandbox.native import (
+    Guest,
+    Memory,
+    OutOfBounds,
+    OutOfTime,
+    Store,
+    Ticker,
+    define,
+    new_engine,
+    reason,
+    start,
+)
 from metier.sandbox.wasi import Exited, LimitReached, Process
 
 PYTHON = ("metier:python", "run")
 OFFERED = frozenset(
     {(wasi.MODULE, name) for name in wasi.SIGNATURES} | {("metier", "call"), ("metier", "read"), PYTHON}
 )
+
+RESIDENT, PYTHON_RESIDENT = 2**16, 10 * 2**20
+"""Bytes of a memory that are wiped by hand after a run, the rest by the system: of a program's own, and of an engine's,
+where 10 MiB spare more page faults than they take time."""
 
 COMPILING = Limits()
 """Bounds on the compilation of one source."""
@@ -58,7 +75,7 @@ class State(Guest):
 
     __slots__ = ("answer", "door", "process", "python_started")
 
-    def __init__(self, store: wasmtime.Store, process: Process, door: EffectDoor) -> None:
+    def __init__(self, store: Store, process: Process, door: EffectDoor) -> None:
         super().__init__(store, time.monotonic() + process.limits.seconds)
         self.process = process
         process.files.overlay.in_time = self.in_time
@@ -104,11 +121,41 @@ class State(Guest):
         return sorted(self.process.environ.items())
 
 
+class Backend:
+    """What compiles and executes programs of one kind: an engine, its compiled code, its clock and its linker.
+
+    `resident_bytes` is how much of a memory stays in place from run to run, wiped; see `native.new_engine`.
+    """
+
+    def __init__(self, cache_folder: Path, target: str | None, resident_bytes: int) -> None:
+        self.engine = new_engine(target, resident_bytes=resident_bytes if target is None else None)
+        self.compiled = CompiledCode(self.engine, cache_folder, target)
+        self.ticker = Ticker(self.engine)
+        self.linker = wasmtime.Linker(self.engine)
+        self.keep: list[Any] = []
+        wasi.link(self.linker, self.keep)
+        define(self.linker, "metier", "call", "ii:i", _call, self.keep)
+        define(self.linker, "metier", "read", "i", _read, self.keep)
+
+    def store(self, limits: Limits) -> Store:
+        store = Store(self.engine)
+        store.set_limits(
+            memory_size=limits.memory_bytes,
+            table_elements=limits.table_elements,
+            memories=16,
+            tables=TABLES,
+            instances=64,
+        )
+        store.set_fuel(limits.fuel)
+        return store
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A module that is compiled, linked and ready for any number of executions."""
 
     prepared: wasmtime.InstancePre
+    backend: Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +183,27 @@ class Box:
         target: str | None = None,
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._engine = new_engine(target)
-        self._compiled = CompiledCode(self._engine, cache_folder or default_cache_folder(), target)
-        self._ticker = Ticker(self._engine)
+        self._cache_folder = cache_folder or default_cache_folder()
+        self._target = target
         self._announce = announce
         self._python: PythonEngine | None = None
-        self._keep: list[Any] = []
-        self._linker = wasmtime.Linker(self._engine)
-        wasi.link(self._linker, lambda guest: guest.process, self._keep)  # type: ignore[attr-defined]  # State
-        define(self._linker, "metier", "call", "ii:i", _call, self._keep)
-        define(self._linker, "metier", "read", "i", _read, self._keep)
-        define(self._linker, *PYTHON, "ii", self._run_python, self._keep)
+        self._making = threading.Lock()
+        self._backends: dict[int, Backend] = {}
+
+    def _backend(self, resident_bytes: int) -> Backend:
+        with self._making:
+            found = self._backends.get(resident_bytes)
+            if found is None:
+                found = self._backends[resident_bytes] = Backend(self._cache_folder, self._target, resident_bytes)
+                if resident_bytes == PYTHON_RESIDENT:
+                    define(found.linker, *PYTHON, "ii", self._run_python, found.keep)
+            return found
 
     @property
     def python(self) -> PythonEngine:
         """The Python engine, compiled for this machine on first use."""
         if self._python is None:
-            self._python = PythonEngine.load(self._engine, self._component)
+            self._python = PythonEngine.load(self._backend(PYTHON_RESIDENT).engine, self._component)
         return self._python
 
     @property
@@ -162,7 +213,7 @@ class Box:
 
     @property
     def python_is_compiled(self) -> bool:
-        return self._python is not None or self._compiled.has(shipped()["sha256"])
+        return self._python is not None or self._backend(PYTHON_RESIDENT).compiled.has(shipped()["sha256"])
 
     def load(self, wasm: bytes, limits: Limits) -> Program:
         """The program in `wasm`.
@@ -174,16 +225,17 @@ class Box:
         try:
             # A module around Python bytecode is a few bytes of code: compiling it costs less than a cache file.
             small = modules.is_small(wasm)
-            module = wasmtime.Module(self._engine, wasm) if small else self._compiled.module(wasm, limits)
+            backend = self._backend(PYTHON_RESIDENT if modules.names_import(wasm, PYTHON[0]) else RESIDENT)
+            module = wasmtime.Module(backend.engine, wasm) if small else backend.compiled.module(wasm, limits)
             modules.check_shape(module, OFFERED, PYTHON)
-            return Program(self._linker.instantiate_pre(module))
+            return Program(backend.linker.instantiate_pre(module), backend)
         except wasmtime.WasmtimeError as error:
             raise InvalidModule(f"the module does not load: {reason(error)}") from None
 
     def execute(self, program: Program, process: Process, door: EffectDoor) -> Execution:
         """Runs the program to its end, or to the first limit that it reaches. What it does raises nothing."""
-        state = self._state(process, door)
-        return self._measured(state, lambda: start(program.prepared, state))
+        state = State(program.backend.store(process.limits), process, door)
+        return _measured(program, state)
 
     def compile_python(self, source: str, limits: Limits = COMPILING) -> bytes:
         """The bytecode of Python source, compiled inside the engine.
@@ -191,51 +243,15 @@ class Box:
         Raises:
             BuildError: the source does not compile, or compiling it reaches a limit; the message says which.
         """
-        store = self._store(limits)
-        self._ticker.arm(store, limits.seconds)
-        try:
-            return self.python.compile(store, source)
-        except wasmtime.WasmtimeError as error:
-            raise BuildError(f"compiling it went beyond a limit: {reason(error)}") from None
-        finally:
-            self._ticker.disarm()
-
-    def _state(self, process: Process, door: EffectDoor) -> State:
-        return State(self._store(process.limits), process, door)
-
-    def _store(self, limits: Limits) -> wasmtime.Store:
-        store = wasmtime.Store(self._engine)
-        store.set_limits(
-            memory_size=limits.memory_bytes,
-            table_elements=limits.table_elements,
-            memories=16,
-            tables=TABLES,
-            instances=64,
-        )
-        store.set_fuel(limits.fuel)
-        return store
-
-    def _measured(self, state: State, run: Callable[[], None]) -> Execution:
-        process, status, stopped = state.process, 0, None
-        began = time.perf_counter()
-        self._ticker.arm(state.store, process.limits.seconds)
-        try:
-            run()
-        except Exited as exited:
-            status = exited.status
-        except LimitReached as reached:
-            status, stopped = 1, (reached.kind, str(reached))
-        except OutOfTime:
-            status, stopped = 1, TRAPS[wasmtime.TrapCode.INTERRUPT]
-        except OutOfBounds:
-            status, stopped = 1, TRAPS[wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS]
-        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            status, stopped = 1, _stopped(error, state)
-        finally:
-            self._ticker.disarm()
-        seconds = time.perf_counter() - began
-        fuel = process.limits.fuel - state.store.get_fuel()
-        return Execution(status, bytes(process.stdout), bytes(process.stderr), fuel, seconds, stopped)
+        backend = self._backend(PYTHON_RESIDENT)
+        with closing(backend.store(limits)) as store:
+            backend.ticker.arm(store, limits.seconds)
+            try:
+                return self.python.compile(store, source)
+            except wasmtime.WasmtimeError as error:
+                raise BuildError(f"compiling it went beyond a limit: {reason(error)}") from None
+            finally:
+                backend.ticker.disarm()
 
     def _run_python(self, guest: Guest, memory: Memory, address: int, size: int) -> None:
         assert isinstance(guest, State)
@@ -254,7 +270,32 @@ class Box:
         def announce() -> None:
             self._announce("preparing the Python engine for this machine (once, about ten seconds)")
 
-        return self._compiled.component(key, wasm, announce)
+        return self._backend(PYTHON_RESIDENT).compiled.component(key, wasm, announce)
+
+
+def _measured(program: Program, state: State) -> Execution:
+    process, ticker, status, stopped = state.process, program.backend.ticker, 0, None
+    began = time.perf_counter()
+    ticker.arm(state.store, process.limits.seconds)
+    try:
+        start(program.prepared, state)
+    except Exited as exited:
+        status = exited.status
+    except LimitReached as reached:
+        status, stopped = 1, (reached.kind, str(reached))
+    except OutOfTime:
+        status, stopped = 1, TRAPS[wasmtime.TrapCode.INTERRUPT]
+    except OutOfBounds:
+        status, stopped = 1, TRAPS[wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS]
+    except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+        status, stopped = 1, _stopped(error, state)
+    finally:
+        ticker.disarm()
+        fuel = process.limits.fuel - state.store.get_fuel()
+        # An exception that crossed the program keeps its frames, and they keep the store: its memory goes now.
+        state.store.close()
+    seconds = time.perf_counter() - began
+    return Execution(status, bytes(process.stdout), bytes(process.stderr), fuel, seconds, stopped)
 
 
 def _call(guest: Guest, memory: Memory, address: int, size: int) -> int:
@@ -274,8 +315,10 @@ def _stopped(error: wasmtime.Trap | wasmtime.WasmtimeError, state: State) -> tup
     code = error.trap_code if isinstance(error, wasmtime.Trap) else _trap_code(error)
     if code in TRAPS and code is not wasmtime.TrapCode.UNREACHABLE:
         return TRAPS[code]
-    # A program whose memory could not grow usually aborts, and the trap alone does not tell.
     words = str(error)
+    if "maximum concurrent" in words:
+        return "memory", "more programs run at once than the sandbox has room for; try again"
+    # A program whose memory could not grow usually aborts, and the trap alone does not tell.
     if "table minimum size" in words or "table count" in words:
         return "memory", f"the program needs more than {TABLES} tables of {limits.table_elements} elements"
     if any(said in words for said in OUT_OF_MEMORY) or state.memory_bytes() > limits.memory_bytes * 3 // 4:

@@ -50,7 +50,7 @@ def fd_write(p: Process, m: Memory, fd: int, iovs: int, count: int, result: int)
     file = _writable(p, fd)
     data = _gather(p, m, iovs, count)
     if file.write is not None:
-        file.write(data)
+        file.write(p, data)
     else:
         node = _file(file)
         if file.flags & FDFLAG_APPEND:

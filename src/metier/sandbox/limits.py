@@ -17,7 +17,7 @@ class Limits(BaseModel):
     seconds: float = Field(default=30.0, gt=0, le=3600)
     memory_bytes: int = Field(default=512 * MIB, gt=0, le=4096 * MIB)
     """Linear memory, per memory; the Python engine needs some 30 MiB of it."""
-    table_elements: int = Field(default=100_000, gt=0)
+    table_elements: int = Field(default=100_000, gt=0, le=2**20)
     stack_bytes: int = Field(default=1 * MIB, gt=0, le=4 * MIB)
     """Native stack for WebAssembly frames; one value for the whole process, set when the engine starts."""
     module_bytes: int = Field(default=32 * MIB, gt=0)

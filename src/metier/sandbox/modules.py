@@ -50,6 +50,11 @@ def is_small(wasm: bytes) -> bool:
     return beside <= SMALL_BYTES
 
 
+def names_import(wasm: bytes, module: str) -> bool:
+    """Whether `module` stands among the names of the imports; a module that imports from it has it there."""
+    return any(module.encode() in wasm[start:end] for number, start, end in _sections(wasm) if number == IMPORTS)
+
+
 def check_shape(module: wasmtime.Module, offered: Collection[tuple[str, str]], engine: tuple[str, str]) -> None:
     """That a compiled module is a command and wants nothing beyond `offered`; one that wants `engine`, no memory to
     speak of. Signatures are checked when it is linked.

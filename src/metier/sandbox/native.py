@@ -7,14 +7,16 @@ functions here read the raw arguments and copy memory by address, about a tenth 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import wasmtime
-from wasmtime import FuncType, Linker, Store, Trap, ValType, WasmtimeError, _ffi
+from wasmtime import FuncType, Linker, Trap, ValType, WasmtimeError, _ffi
 
 STACK_BYTES = 2**20
 """Native stack for WebAssembly frames. One value for the process: it is part of what compiled code is cached under."""
@@ -32,10 +34,25 @@ _NO_FINALIZER = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 _RAW_BYTES = 16
 _TYPES = {"i": ValType.i32, "I": ValType.i64}
 _MEMORY = b"memory"
+_CONTEXT = ctypes.POINTER(_ffi.wasmtime_context_t)
+_ERROR = ctypes.POINTER(_ffi.wasmtime_error_t)
+_TRAP = ctypes.POINTER(_ffi.wasm_trap_t)
 
 
-def new_engine(target: str | None = None) -> wasmtime.Engine:
-    """An engine whose programs are deterministic and can be stopped; "pulley64" is the portable interpreter."""
+POOLED_MEMORIES = 512
+"""Linear memories that programs of one engine may have at once; two for a run in a shared engine, one for others."""
+POOLED_BYTES = POOLED_MEMORIES * (2**32 + 2**26)
+"""Address space of that many: 4 GiB and its guards each. Reserved, not used."""
+WARM_SLOTS = 16
+"""Places in the pool that stay prepared for a program that is not running."""
+
+
+def new_engine(target: str | None = None, *, resident_bytes: int | None = None) -> wasmtime.Engine:
+    """An engine whose programs are deterministic and can be stopped; "pulley64" is the portable interpreter.
+
+    With `resident_bytes`, memories come from a pool that is made once instead of from the system at each run, and that
+    much of a memory is wiped by hand for the next run, which spares the page faults. Compiled code is the same.
+    """
     config = wasmtime.Config()
     config.consume_fuel = True
     config.epoch_interruption = True
@@ -47,7 +64,105 @@ def new_engine(target: str | None = None) -> wasmtime.Engine:
     config.max_wasm_stack = STACK_BYTES
     if target is not None:
         config.target = target
+    if resident_bytes is not None and _can_reserve(POOLED_BYTES):
+        _use_pool(config, resident_bytes)
     return wasmtime.Engine(config)
+
+
+def _can_reserve(size: int) -> bool:
+    """Whether the process may have that much address space. An engine that cannot make its pool ends the process."""
+    if not sys.platform.startswith("linux") or sys.maxsize < 2**32:
+        return False
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE, prot=0).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+MAP_NORESERVE = 0x4000
+"""On Linux; the module mmap has a name for it from Python 3.13 on."""
+
+
+def _use_pool(config: wasmtime.Config, resident_bytes: int) -> None:
+    """What a run may have stays what its limits say: of these settings, only the number of memories bounds anything."""
+    settings = {
+        "total_memories": POOLED_MEMORIES,
+        "total_tables": 2 * POOLED_MEMORIES,
+        "total_core_instances": 2**20,
+        "total_component_instances": 2**20,
+        "total_stacks": 0,
+        "total_gc_heaps": POOLED_MEMORIES,
+        "max_memory_size": 2**32,
+        "table_elements": 2**20,
+        "max_core_instance_size": 2**28,
+        "max_component_instance_size": 2**28,
+        "max_core_instances_per_component": 2**16,
+        "max_memories_per_component": 2**8,
+        "max_tables_per_component": 2**8,
+        "max_memories_per_module": 2**8,
+        "max_tables_per_module": 2**8,
+        "max_unused_warm_slots": WARM_SLOTS,
+        "linear_memory_keep_resident": resident_bytes,
+        "table_keep_resident": 2**16,
+    }
+    pool = _ffi.wasmtime_pooling_allocation_config_new()
+    for name, value in settings.items():
+        getattr(_ffi, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
+    _ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
+    _ffi.wasmtime_pooling_allocation_config_delete(pool)
+
+
+def _raw(name: str, result: Any, *arguments: Any, quick: bool = False) -> Any:
+    """A function of the C API that takes addresses as integers; objects for pointers cost more than the calls.
+
+    A `quick` one keeps Python's lock, so it may neither block nor call back.
+    """
+    address = ctypes.cast(getattr(_ffi.dll, name), ctypes.c_void_p).value or 0
+    return (ctypes.PYFUNCTYPE if quick else ctypes.CFUNCTYPE)(result, *arguments)(address)
+
+
+_AT = ctypes.c_size_t
+_memory_data = _raw("wasmtime_memory_data", _AT, _AT, _AT, quick=True)
+_memory_data_size = _raw("wasmtime_memory_data_size", _AT, _AT, _AT, quick=True)
+_store_context = _raw("wasmtime_store_context", _AT, _AT, quick=True)
+_set_fuel = _raw("wasmtime_context_set_fuel", _AT, _AT, ctypes.c_uint64, quick=True)
+_get_fuel = _raw("wasmtime_context_get_fuel", _AT, _AT, _AT, quick=True)
+_instantiate = _raw("wasmtime_instance_pre_instantiate", _AT, _AT, _AT, _AT, _AT)
+_find_export = _raw("wasmtime_instance_export_get", ctypes.c_bool, _AT, _AT, ctypes.c_char_p, _AT, _AT, quick=True)
+_call = _raw("wasmtime_func_call_unchecked", _AT, _AT, _AT, _AT, _AT, _AT)
+
+
+class Store(wasmtime.Store):
+    """A store without data of its own. `address` is that of its context, until it is closed."""
+
+    def __init__(self, engine: wasmtime.Engine) -> None:
+        pointer = _ffi.wasmtime_store_new(engine.ptr(), None, _NO_FINALIZER)
+        self._set_ptr(pointer)
+        self.engine = engine
+        self.address: int = _store_context(_AT.from_buffer(pointer).value)
+
+    def _context(self) -> Any:
+        if not self.address:
+            raise ValueError("the store is closed")
+        return _CONTEXT.from_buffer(_AT(self.address))
+
+    def set_fuel(self, fuel: int) -> None:
+        _raise_error(_set_fuel(self.address, fuel))
+
+    def get_fuel(self) -> int:
+        left = ctypes.c_uint64()
+        _raise_error(_get_fuel(self.address, ctypes.addressof(left)))
+        return left.value
+
+    def _delete(self, ptr: Any) -> None:
+        self.address = 0
+        _ffi.wasmtime_store_delete(ptr)
+
+
+def _raise_error(error: int) -> None:
+    if error:
+        raise WasmtimeError._from_ptr(_ERROR.from_buffer(_AT(error)))
 
 
 class OutOfBounds(Exception):
@@ -88,27 +203,28 @@ class Guest:
     """What the host functions of one run share: the handle of the memory, the deadline on `time.monotonic`, and what
     ended the program."""
 
-    __slots__ = ("_handle", "_lock_since", "deadline", "stopped_by", "store")
+    __slots__ = ("_context", "_handle", "_handle_at", "_lock_since", "deadline", "stopped_by", "store")
 
     def __init__(self, store: Store, deadline: float) -> None:
         self.store = store
+        self._context = store.address
+        self._handle_at = 0
         self.deadline = deadline
         self._lock_since = 0.0
         self.stopped_by: BaseException | None = None
-        self._handle: _ffi.wasmtime_memory_t | None = None
+        self._handle: Any = None
 
     def memory(self, caller: Caller) -> Memory:
         """The memory that the calling module exports under the name `memory`."""
-        if self._handle is None:
+        if not self._handle_at:
             item = _ffi.wasmtime_extern_t()
             if not _ffi.wasmtime_caller_export_get(
                 ctypes.cast(caller, ctypes.POINTER(_ffi.wasmtime_caller_t)), _MEMORY, len(_MEMORY), ctypes.byref(item)
             ):
                 raise OutOfBounds
-            self._handle = item.of.memory
-        context, handle = self.store._context(), ctypes.byref(self._handle)
-        base = ctypes.cast(_ffi.wasmtime_memory_data(context, handle), ctypes.c_void_p).value or 0
-        return Memory(base, _ffi.wasmtime_memory_data_size(context, handle))
+            self.found(item)
+        context, handle = self._context, self._handle_at
+        return Memory(_memory_data(context, handle), _memory_data_size(context, handle))
 
     def in_time(self) -> None:
         """Raises OutOfTime after the deadline.
@@ -126,14 +242,13 @@ class Guest:
 
     def found(self, memory: _ffi.wasmtime_extern_t) -> None:
         """Tells which memory it is, where no host function had to look for it."""
-        if self._handle is None:
+        if not self._handle_at:
             self._handle = memory.of.memory
+            self._handle_at = ctypes.addressof(self._handle)
 
     def memory_bytes(self) -> int:
         """The size of the memory now; 0 where it is not known yet."""
-        if self._handle is None:
-            return 0
-        return _ffi.wasmtime_memory_data_size(self.store._context(), ctypes.byref(self._handle))
+        return _memory_data_size(self._context, self._handle_at) if self._handle_at else 0
 
 
 _running = threading.local()
@@ -180,43 +295,52 @@ def define(linker: Linker, module: str, name: str, signature: str, function: Hos
     keep.append(native)
 
 
-def start(prepared: wasmtime.InstancePre, guest: Guest, entry: str = "_start") -> None:
+class _Frame(ctypes.Structure):
+    """Where the C API puts what one start asks for."""
+
+    _fields_ = (
+        ("instance", _ffi.wasmtime_instance_t),
+        ("memory", _ffi.wasmtime_extern_t),
+        ("entry", _ffi.wasmtime_extern_t),
+        ("result", _ffi.wasmtime_val_raw_t),
+        ("trap", ctypes.c_size_t),
+    )
+
+
+_EXTERN_OF = _ffi.wasmtime_extern_t.of.offset
+
+
+def start(prepared: wasmtime.InstancePre, guest: Guest, entry: bytes = b"_start") -> None:
     """Instantiates the module in the guest's store and calls its entry function.
 
     Raises:
         Whatever a host function raised, else wasmtime.Trap or wasmtime.WasmtimeError.
     """
     outer, _running.guest = getattr(_running, "guest", None), guest
-    context = guest.store._context()
-    trap = ctypes.POINTER(_ffi.wasm_trap_t)()
-    instance = _ffi.wasmtime_instance_t()
+    context, frame = guest.store.address, _Frame()
+    base = ctypes.addressof(frame)
+    instance, trap = base + _Frame.instance.offset, base + _Frame.trap.offset
+    memory, function = base + _Frame.memory.offset, base + _Frame.entry.offset
     try:
-        error = _ffi.wasmtime_instance_pre_instantiate(
-            prepared.ptr(), context, ctypes.byref(instance), ctypes.byref(trap)
-        )
-        _raise(guest, error, trap)
-        memory, item = _ffi.wasmtime_extern_t(), _ffi.wasmtime_extern_t()
-        if _ffi.wasmtime_instance_export_get(
-            context, ctypes.byref(instance), _MEMORY, len(_MEMORY), ctypes.byref(memory)
-        ):
-            guest.found(memory)
-        name = entry.encode()
-        found = _ffi.wasmtime_instance_export_get(context, ctypes.byref(instance), name, len(name), ctypes.byref(item))
-        if not found:
-            raise WasmtimeError(f"the module exports no {entry}")
-        none = (_ffi.wasmtime_val_raw_t * 1)()
-        error = _ffi.wasmtime_func_call_unchecked(context, ctypes.byref(item.of.func), none, 1, ctypes.byref(trap))
-        _raise(guest, error, trap)
+        _raise(guest, _instantiate(_AT.from_buffer(prepared.ptr()).value, context, instance, trap), frame)
+        if _find_export(context, instance, _MEMORY, len(_MEMORY), memory):
+            guest.found(frame.memory)
+        if not _find_export(context, instance, entry, len(entry), function):
+            raise WasmtimeError(f"the module exports no {entry.decode()}")
+        _raise(guest, _call(context, function + _EXTERN_OF, base + _Frame.result.offset, 1, trap), frame)
     finally:
         _running.guest = outer
 
 
-def _raise(guest: Guest, error: Any, trap: Any) -> None:
+def _raise(guest: Guest, error: int, frame: _Frame) -> None:
+    """Raises what ended the program, if something did."""
+    if not error and not frame.trap and guest.stopped_by is None:
+        return
     raised: Exception | None = None
     if error:
-        raised = WasmtimeError._from_ptr(error)
-    elif trap:
-        raised = Trap._from_ptr(trap)
+        raised = WasmtimeError._from_ptr(_ERROR.from_buffer(_AT(error)))
+    elif frame.trap:
+        raised = Trap._from_ptr(_TRAP.from_buffer(_AT(frame.trap)))
     if guest.stopped_by is not None:
         raise guest.stopped_by
     if raised is not None:
@@ -245,7 +369,7 @@ class Ticker:
         self._last_used = 0.0
         self._thread: threading.Thread | None = None
 
-    def arm(self, store: Store, seconds: float) -> None:
+    def arm(self, store: wasmtime.Store, seconds: float) -> None:
         """Lets `store` run for `seconds` from now; to be followed by `disarm`."""
         with self._lock:
             self._active += 1

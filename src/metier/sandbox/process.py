@@ -63,15 +63,17 @@ class RandomStream:
     """Random bytes from a seed: BLAKE2b in counter mode."""
 
     def __init__(self, seed: bytes) -> None:
-        self._seed = hashlib.blake2b(seed).digest()
+        self._seed = seed
+        self._key = b""
         self._counter = 0
         self._left = b""
 
     def take(self, count: int) -> bytes:
+        self._key = self._key or hashlib.blake2b(self._seed).digest()
         parts = [self._left]
         have = len(self._left)
         while have < count:
-            parts.append(hashlib.blake2b(self._counter.to_bytes(8, "little"), key=self._seed).digest())
+            parts.append(hashlib.blake2b(self._counter.to_bytes(8, "little"), key=self._key).digest())
             self._counter += 1
             have += 64
         whole = b"".join(parts)
@@ -90,7 +92,7 @@ class Descriptor:
     """None for a stream."""
     flags: int = 0
     position: int = 0
-    write: Callable[[bytes], None] | None = None
+    write: Callable[[Process, bytes], None] | None = None
     """Where a stream's output goes."""
     preopen: str | None = None
     """The name under which the program finds it, for a directory that is open from the start."""
@@ -122,8 +124,8 @@ class Process:
         self.descriptors = {
             # Streams are of unknown type, as pipes are: a character device would make C programs flush every line.
             0: Descriptor(FileType.UNKNOWN, reading),
-            1: Descriptor(FileType.UNKNOWN, writing, write=self.write_stdout),
-            2: Descriptor(FileType.UNKNOWN, writing, write=self.write_stderr),
+            1: Descriptor(FileType.UNKNOWN, writing, write=Process.write_stdout),
+            2: Descriptor(FileType.UNKNOWN, writing, write=Process.write_stderr),
         }
         everything = Right.OF_DIRECTORY | Right.OF_FILE
         for number, (name, root) in enumerate(self.files.overlay.roots.items(), start=3):

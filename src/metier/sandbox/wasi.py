@@ -7,6 +7,7 @@ same every time: waits end at once, times are of the run's own clock, there are 
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,7 +16,7 @@ import wasmtime
 
 from metier.sandbox import descriptors, paths
 from metier.sandbox.files import FileError
-from metier.sandbox.native import Guest, Memory, OutOfBounds, define
+from metier.sandbox.native import Memory, OutOfBounds, define
 from metier.sandbox.nodes import File
 from metier.sandbox.preview1 import EVENT, OF_PROBLEM, SUCCESS, Errno, Right, WasiError
 from metier.sandbox.process import Clock, Exited, LimitReached, Process, RandomStream
@@ -229,8 +230,9 @@ def functions() -> dict[str, WasiFunction]:
     return {name: rooms.get(name.partition("_")[0], globals())[name] for name in SIGNATURES}
 
 
-def link(linker: wasmtime.Linker, process_of: Callable[[Guest], Process], keep: list[Any]) -> None:
-    """Defines every function of the module; the process is that of the guest that calls."""
+def link(linker: wasmtime.Linker, keep: list[Any]) -> None:
+    """Defines every function of the module; the process is the `process` of the guest that calls."""
+    process_of = operator.attrgetter("process")
     for name, function in functions().items():
         define(linker, MODULE, name, SIGNATURES[name], answered(function, process_of), keep)
 
