@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from metier.errors import InvalidModule
 from metier.sandbox.cache import CompiledCode
 from metier.sandbox.limits import Limits
 from metier.sandbox.native import new_engine
@@ -86,3 +87,19 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
     assert CompiledCode(ENGINE, blocked / "cache").module(ECHO, Limits()) is not None
+
+
+def test_code_is_not_taken_from_a_folder_that_others_can_write_to(folder: Path) -> None:
+    cache = CompiledCode(ENGINE, folder)
+    cache.module(ECHO, Limits())
+    folder.chmod(0o777)
+    before = sorted(folder.iterdir())
+    assert cache.module(ECHO, Limits()) is not None
+    assert cache.module(says("1"), Limits()) is not None
+    assert sorted(folder.iterdir()) == before
+
+
+def test_nothing_is_left_where_a_module_does_not_compile(folder: Path) -> None:
+    with pytest.raises(InvalidModule):
+        CompiledCode(ENGINE, folder).module(ECHO[:-20], Limits())
+    assert list(folder.iterdir()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 import wasmtime
 
@@ -19,21 +21,35 @@ def bomb(functions: int) -> bytes:
     return bytes(wasmtime.wat2wasm(f'(module (memory (export "memory") 1) (func (export "_start")) {many})'))
 
 
+def compiled(wasm: bytes, limits: Limits) -> bytes:
+    with tempfile.TemporaryFile() as file:
+        compile_module(wasm, limits, file)
+        file.seek(0)
+        return file.read()
+
+
 def test_compiled_code_is_that_of_the_engine() -> None:
-    module = wasmtime.Module.deserialize(new_engine(), compile_module(ECHO, Limits()))
+    module = wasmtime.Module.deserialize(new_engine(), compiled(ECHO, Limits()))
     assert [export.name for export in module.exports] == ["memory", "_start"]
 
 
 def test_a_module_that_does_not_validate_says_why() -> None:
     with pytest.raises(InvalidModule, match="does not load: "):
-        compile_module(ECHO[:-20], Limits())
+        compiled(ECHO[:-20], Limits())
 
 
 def test_a_compilation_that_takes_too_long_is_ended() -> None:
     with pytest.raises(InvalidModule, match="takes"):
-        compile_module(bomb(3000), Limits(compile_seconds=1))
+        compiled(bomb(3000), Limits(compile_seconds=1))
 
 
 def test_a_compilation_that_takes_too_much_memory_is_ended() -> None:
     with pytest.raises(InvalidModule, match="takes more than 200 MiB"):
-        compile_module(bomb(500), Limits(compile_memory_bytes=200 * 2**20))
+        compiled(bomb(500), Limits(compile_memory_bytes=200 * 2**20))
+
+
+def test_code_that_is_many_times_its_module_is_refused() -> None:
+    calls = f"(func {'(call 0)' * 1000})" * 60
+    wasm = bytes(wasmtime.wat2wasm(f'(module (func) (memory (export "memory") 1) (func (export "_start")) {calls})'))
+    with pytest.raises(InvalidModule, match="native code has more than"):
+        compiled(wasm, Limits(module_bytes=len(wasm)))

@@ -10,15 +10,15 @@ import contextlib
 import hashlib
 import hmac
 import logging
-import mmap
 import os
 import platform
 import secrets
 import stat
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import wasmtime
 from wasmtime.component import Component
@@ -28,6 +28,8 @@ from metier.sandbox.limits import Limits
 from metier.sandbox.native import STACK_BYTES
 
 log = logging.getLogger(__name__)
+PART = 2**20
+"""Bytes that are read at a time, so that code of any size takes no memory of its own."""
 Code = TypeVar("Code", wasmtime.Module, Component)
 
 
@@ -55,21 +57,19 @@ class CompiledCode:
         Raises:
             InvalidModule: it does not compile within the limits.
         """
-        key = hashlib.sha256(wasm).hexdigest()
 
-        def compiled() -> wasmtime.Module:
-            code = compile_module(wasm, limits, self._target)
-            return wasmtime.Module.deserialize(self._engine, code)
+        def compiled(file: IO[bytes]) -> None:
+            compile_module(wasm, limits, file, self._target)
 
-        return self._load(wasmtime.Module, key, compiled)
+        return self._load(wasmtime.Module, hashlib.sha256(wasm).hexdigest(), compiled)
 
     def component(self, key: str, wasm: Callable[[], bytes], announce: Callable[[], None]) -> Component:
         """The component with the content hash `key`; `wasm` is asked for its bytes, and `announce` called, only when it
         has to be compiled."""
 
-        def compiled() -> Component:
+        def compiled(file: IO[bytes]) -> None:
             announce()
-            return Component(self._engine, wasm())
+            file.write(Component(self._engine, wasm()).serialize())
 
         return self._load(Component, key, compiled)
 
@@ -80,18 +80,40 @@ class CompiledCode:
         name = hashlib.sha256(f"{key} {self._setting}".encode()).hexdigest()
         return self._folder / f"{name[:40]}.cwasm"
 
-    def _load(self, kind: type[Code], key: str, compile_it: Callable[[], Code]) -> Code:
+    def _load(self, kind: type[Code], key: str, compile_into: Callable[[IO[bytes]], None]) -> Code:
         path = self._path(key)
         if self._is_authentic(path):
             # Code of another wasmtime version is refused by wasmtime itself, and then replaced.
             with contextlib.suppress(wasmtime.WasmtimeError):
                 return kind.deserialize_file(self._engine, str(path))
-        code = compile_it()
+        with self._own_folder() as folder, _private_file(Path(folder, path.name)) as fresh:
+            with fresh.open("r+b") as file:
+                compile_into(file)
+            kept = folder == self._folder and self._keep(fresh, path)
+            return kind.deserialize_file(self._engine, str(path if kept else fresh))
+
+    def _own_folder(self) -> contextlib.AbstractContextManager[Path | str]:
+        """A folder that nobody else can write to: the cache's, or else one that is gone afterwards."""
         try:
-            self._store(path, code.serialize())
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not _private(self._folder.stat()) or not os.access(self._folder, os.W_OK):
+                raise PermissionError(f"{self._folder} is not this user's alone to write to")
+            return contextlib.nullcontext(self._folder)
         except OSError as error:
             log.warning("compiled code is not kept: %s", error)
-        return code
+            return tempfile.TemporaryDirectory(prefix="metier-", ignore_cleanup_errors=True)
+
+    def _keep(self, fresh: Path, path: Path) -> bool:
+        """Gives a file of code its name and its tag; whether that could be."""
+        try:
+            with fresh.open("rb") as file, _private_file(path.with_suffix(".tag")) as tag:
+                tag.write_bytes(self._tag(path.name, file))
+                tag.replace(path.with_suffix(".tag"))
+            fresh.replace(path)
+        except OSError as error:
+            log.warning("compiled code is not kept: %s", error)
+            return False
+        return True
 
     def _is_authentic(self, path: Path) -> bool:
         try:
@@ -100,25 +122,14 @@ class CompiledCode:
             with os.fdopen(descriptor, "rb") as file:
                 if not _private(os.fstat(file.fileno())) or not _private(self._folder.stat()):
                     return False
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    return hmac.compare_digest(tag, self._tag(path.name, content))
-        except (OSError, ValueError):
+                return hmac.compare_digest(tag, self._tag(path.name, file))
+        except OSError:
             return False
 
-    def _store(self, path: Path, code: bytes | bytearray) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for target, content in ((path, code), (path.with_suffix(".tag"), self._tag(path.name, code))):
-            temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-            try:
-                with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(content)
-                temporary.replace(target)
-            finally:
-                temporary.unlink(missing_ok=True)
-
-    def _tag(self, name: str, code: bytes | bytearray | mmap.mmap) -> bytes:
+    def _tag(self, name: str, code: IO[bytes]) -> bytes:
         keyed = hmac.new(self._key(), name.encode(), "sha256")
-        keyed.update(code)
+        while part := code.read(PART):
+            keyed.update(part)
         return keyed.digest()
 
     def _key(self) -> bytes:
@@ -129,13 +140,23 @@ class CompiledCode:
             return path.read_bytes()
         except FileNotFoundError:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_name(f".key.{secrets.token_hex(8)}")
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, path)  # keeps the key of whoever came first
-            temporary.unlink()
+            with _private_file(path) as temporary:
+                temporary.write_bytes(secrets.token_bytes(32))
+                with contextlib.suppress(FileExistsError):
+                    os.link(temporary, path)  # keeps the key of whoever came first
             return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _private_file(beside: Path) -> Iterator[Path]:
+    """An empty file of a name of its own beside another, which only this user can read; it is gone afterwards, unless
+    it was renamed."""
+    path = beside.with_name(f".{beside.name}.{secrets.token_hex(8)}")
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _private(found: os.stat_result) -> bool:

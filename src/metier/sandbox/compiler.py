@@ -1,13 +1,14 @@
 """WebAssembly to native code, in a process of its own: a hostile module can cost a compiler minutes and gigabytes.
 
-The child has a processor, a memory and a wall-time limit, no environment, and gives back only the serialized code. It
-is this file, run as a module.
+The child has a processor, a memory, a size and a wall-time limit, no environment, and gives back only the serialized
+code, in a file: a module can be made to become thirty times its size. It is this file, run as a module.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from typing import IO
 
 from metier.errors import InvalidModule
 from metier.sandbox.limits import Limits
@@ -16,22 +17,29 @@ REJECTED = 3
 """Exit status of the child for a module that does not compile; the reason is its last line on stderr."""
 
 
-def compile_module(wasm: bytes, limits: Limits, target: str | None = None) -> bytes:
-    """The serialized native code of a module.
+CODE_PER_MODULE = 8
+"""Bytes of native code for each byte that a module may have; what compilers make of programs becomes two to four."""
+
+
+def compile_module(wasm: bytes, limits: Limits, into: IO[bytes], target: str | None = None) -> None:
+    """Writes the serialized native code of a module to a file.
 
     Raises:
         InvalidModule: it does not compile, or compiling it takes more than the limits allow.
     """
     command = [
         *(sys.executable, "-I", "-m", "metier.sandbox.compiler"),
-        *(str(int(limits.compile_seconds)), str(limits.compile_memory_bytes), target or ""),
+        *(str(int(limits.compile_seconds)), str(limits.compile_memory_bytes)),
+        *(str(limits.module_bytes * CODE_PER_MODULE), target or ""),
     ]
     try:
-        done = subprocess.run(command, input=wasm, capture_output=True, env={}, timeout=limits.compile_seconds)
+        done = subprocess.run(
+            command, input=wasm, stdout=into, stderr=subprocess.PIPE, env={}, timeout=limits.compile_seconds
+        )
     except subprocess.TimeoutExpired:
         raise InvalidModule(f"compiling the module takes longer than {limits.compile_seconds:g} s") from None
     if done.returncode == 0:
-        return done.stdout
+        return
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
     if done.returncode == REJECTED and said and "Cannot allocate memory" not in said[-1]:
         raise InvalidModule(f"the module does not load: {said[-1]}")
@@ -40,7 +48,7 @@ def compile_module(wasm: bytes, limits: Limits, target: str | None = None) -> by
 
 
 def main() -> int:
-    seconds, memory, target = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] or None
+    seconds, memory, size, target = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] or None
     if sys.platform != "win32":
         import resource
 
@@ -56,6 +64,9 @@ def main() -> int:
         code = wasmtime.Module(new_engine(target), sys.stdin.buffer.read()).serialize()
     except wasmtime.WasmtimeError as error:
         sys.stderr.write(reason(error) + "\n")
+        return REJECTED
+    if len(code) > size:
+        sys.stderr.write(f"its native code has more than {size // 2**20} MiB\n")
         return REJECTED
     sys.stdout.buffer.write(code)
     return 0
