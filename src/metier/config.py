@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 
 from metier.capability import first_problem
 from metier.errors import UsageError
-from metier.permissions import Name, Permissions, SecretName
+from metier.permissions import HttpPermission, Name, Permissions, SecretName
 from metier.sandbox.limits import Limits
 
 FILE_NAME = "metier.toml"
@@ -56,6 +56,11 @@ class AgentSettings(_Strict):
     steps: Annotated[int, Field(ge=1, le=200)] = 16
     """Requests to the model for one task, mutations not counted."""
     mutation_rounds: Annotated[int, Field(ge=1, le=20)] = 5
+    """Drafts that an author may hand in for one capability."""
+    mutation_steps: Annotated[int, Field(ge=1, le=500)] = 40
+    """Requests to the author for one capability, drafts included."""
+    mutation_tokens: Annotated[int, Field(ge=1)] = 1_000_000
+    """Tokens, of prompts and replies together, after which an author is not asked again for one capability."""
     samples: bool = False
     """Whether an author sees the first records of every file that may be granted, and not of its parent's files only.
     Of the others it sees the shape."""
@@ -68,6 +73,15 @@ class HttpSettings(_Strict):
 
     networks: tuple[IPvAnyNetwork, ...] = ()
     """Such as "127.0.0.0/8" or "10.1.0.0/16"."""
+
+
+class ResearchSettings(_Strict):
+    """What an author may look up while it writes. Nothing, unless it is said here."""
+
+    http: tuple[HttpPermission, ...] = ()
+    """Only GET is sent, and it goes through the same checks as requests of programs."""
+    search: Annotated[str, StringConstraints(pattern=r"^https?://[^{}]*\{query\}[^{}]*$")] | None = None
+    """The URL of a search with `{query}` in it; `http` has to allow it too."""
 
 
 class JournalSettings(_Strict):
@@ -117,6 +131,7 @@ class Settings(_Strict):
     model: ModelSettings = ModelSettings()
     agent: AgentSettings = AgentSettings()
     limits: Limits = Limits()
+    research: ResearchSettings = ResearchSettings()
     journal: JournalSettings = JournalSettings()
     toolchains: ToolchainSettings = ToolchainSettings()
 

@@ -66,6 +66,14 @@ class MutationStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorLooked:
+    """The author looked at something or tried its draft, and what it was told, shortened."""
+
+    tool: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class DraftChecked:
     """One round of a mutation: what the gates found; nothing means it passed."""
 
@@ -123,6 +131,7 @@ Event = (
     | RunStarted
     | RunEnded
     | MutationStarted
+    | AuthorLooked
     | DraftChecked
     | Published
     | WaitsForApproval

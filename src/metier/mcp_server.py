@@ -20,7 +20,7 @@ from metier import schemas
 from metier.capability import Capability, first_problem
 from metier.errors import ApprovalPending, MetierError, SetupMissing, UnknownCapability, UsageError
 from metier.mutation.draft import submit_tool
-from metier.outcomes import Failed, Mutated, NotMutated, Waits
+from metier.outcomes import Failed, Mutation, NotMutated, Waits
 from metier.printable import visible
 from metier.prompts import MAX_GUEST_TEXT, clipped
 from metier.runtime import Runtime
@@ -194,7 +194,7 @@ class Server(MCPServer[Any]):
             raise  # an unknown tool, or a bug, which the SDK logs and hides
 
 
-def _published_or_refused(outcome: Mutated | Waits | NotMutated) -> Published:
+def _published_or_refused(outcome: Mutation) -> Published:
     if isinstance(outcome, NotMutated):
         _refuse_draft(outcome)
     if isinstance(outcome, Waits):

@@ -92,9 +92,20 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
+class Exists:
+    """Nothing was written: this capability of the library does it already."""
+
+    capability: Capability
+
+
+@dataclass(frozen=True, slots=True)
 class NotMutated:
     """No draft passed. `findings` are those of the last one; the library is as it was."""
 
     reason: str
     rounds: int
     findings: tuple[str, ...] = ()
+
+
+Mutation = Mutated | Exists | Waits | NotMutated
+"""What an order for a new capability came to."""

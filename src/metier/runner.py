@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -135,9 +135,16 @@ class Runner:
         with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
             finish(self._state, self._roots)
 
-    def rehearse(self, loaded: Loaded, value: Any, *, fixtures: Mapping[str, Any] | None = None) -> Ran | Failed:
+    def rehearse(
+        self,
+        loaded: Loaded,
+        value: Any,
+        *,
+        fixtures: Mapping[str, Any] | None = None,
+        grant: Permissions | None = None,
+    ) -> Ran | Failed:
         """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
-        run = self._prepared(loaded, value, fixtures=_fixture_files(fixtures))
+        run = self._prepared(loaded, value, narrowed=(grant,) if grant else (), fixtures=_fixture_files(fixtures))
         if isinstance(run, Failed):
             return run
         with run:
@@ -148,6 +155,20 @@ class Runner:
                 except OSError as error:
                     return _failed(outcome, "effects", f"what it wrote could not be kept: {error}")
             return outcome
+
+    def observe(self, request: Mapping[str, Any], grant: Permissions) -> dict[str, Any]:
+        """What the effect door answers to one request at a grant, without a program: `{"ok": …}`, or error and kind.
+
+        The grant is the operator's word, not within the policy for programs. As in a rehearsal nothing is changed.
+        """
+        allowed = Grant((grant,))
+        files = FileSystem(HostFiles(self._roots, self.limits.effect_bytes), allowed, self.limits)
+        http = self._http.only_reading if self._http is not None else None
+        with closing(self._stores.session(writes=False)) if self._stores is not None else nullcontext() as sql:
+            context = Context(files, allowed, self.limits, LiveRecord(), None, http, sql)
+            door = Door(INSIDE, OUTSIDE, context)
+            told: dict[str, Any] = json.loads(door.call(schemas.compact(dict(request)), _Spare(self.limits.seconds)))
+        return told
 
     def replay(self, loaded: Loaded, value: Any, layers: Sequence[Permissions], record: ReplayedRecord) -> Ran | Failed:
         """The run once more, with everything outside it told from the record and under the grant that it had.
@@ -249,6 +270,22 @@ class Runner:
         if loaded.capability.sha256 != told["sha256"]:
             raise EffectError("not_found", f"{capability}@{told['version']} is not what was called")
         return loaded
+
+
+class _Spare:
+    """A budget without a program that could spend it: only time passes."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def fuel_left(self) -> int:
+        return 0
+
+    def burn(self, fuel: int) -> None:
+        pass
+
+    def seconds_left(self) -> float:
+        return self._until - time.monotonic()
 
 
 class Run:

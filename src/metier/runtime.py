@@ -37,7 +37,7 @@ from metier.journal import Journal, new_run_id
 from metier.library import Library
 from metier.memory import TaskMemory, answer_from
 from metier.model import ChatModel, Conversation, Tool, ToolCall, chat_model, provider_embed, resolve_models
-from metier.outcomes import Failed, Mutated, NotMutated, Ran, Waits
+from metier.outcomes import Exists, Failed, Mutation, NotMutated, Ran, Waits
 from metier.permissions import Permissions
 from metier.prompts import clipped, fence, plain, render
 from metier.replay import Comparison, replay
@@ -406,12 +406,9 @@ class Runtime:
             self.library,
             self.runner,
             roots=self._roots,
-            policy=self.settings.policy,
+            settings=self.settings,
             approver=approver,
             pending=self.pending(),
-            rounds=self.settings.agent.mutation_rounds,
-            samples=self.settings.agent.samples,
-            unlocked=self.settings.toolchains.unlocked,
         )
 
     def pending(self) -> PendingDrafts:
@@ -420,14 +417,15 @@ class Runtime:
 
         return PendingDrafts(self._state)
 
-    async def mutate(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutated | Waits | NotMutated, int, int]:
+    async def mutate(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutation, int, int]:
         """Has a capability written for a task; the outcome, with model calls and tokens spent."""
         author = self._mutation_model
         if author is None:
             raise SetupMissing("there is no model to write capabilities; set a key, or [model] in metier.toml")
         emit(events.MutationStarted(task, parent))
         artifact = await asyncio.to_thread(self.library.load, parent) if parent else None
-        return await self.mutator().mutate(author, task, artifact, emit)
+        near = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
+        return await self.mutator().mutate(author, task, artifact, emit, neighbours=[c for c, _ in near])
 
     # The same for those who do not write async code
 
@@ -435,7 +433,7 @@ class Runtime:
         """`run`, from code that is not async; also where an event loop is running already."""
         return _blocking(self.run(task, emit=emit, allow_writes=allow_writes))
 
-    def mutate_sync(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutated | Waits | NotMutated, int, int]:
+    def mutate_sync(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutation, int, int]:
         """`mutate`, from code that is not async."""
         return _blocking(self.mutate(task, parent, emit))
 
@@ -577,6 +575,9 @@ class Attempt:
             return f"No capability was created: {outcome.reason}. What was wrong last:\n{fence(findings, 3000)}"
         capability = outcome.capability
         self.known = [c for c in self.known if c.id != capability.id] + [capability]
+        if isinstance(outcome, Exists):
+            text = f"{capability.summary}\ninput schema: {plain(capability.input_schema)}"
+            return f"Nothing had to be written: `{capability.id}` does it; run it with run_capability.\n{fence(text)}"
         self.created.append(capability.id)
         text = f"{capability.summary}\ninput schema: {plain(capability.input_schema)}"
         return f"Created `{capability.id}`; run it now with run_capability.\n{fence(text)}"

@@ -38,6 +38,8 @@ def describe(event: events.Event) -> str:
             return f"  {id} {'→' if ok else 'failed:'} {_short(summary)} ({seconds * 1000:.1f} ms)"
         case events.MutationStarted(parent=parent):
             return f"  writing a capability{f' from {parent}' if parent else ''}"
+        case events.AuthorLooked(tool=tool, told=told):
+            return f"    {tool}: {_short(told)}"
         case events.DraftChecked(round=number, capability=id, findings=findings):
             problems = "".join(f"\n      {_short(f, 200)}" for f in findings)
             verdict = "passes the checks" if not findings else "sent back"

@@ -1,83 +1,111 @@
-"""The author: one conversation with a model that writes drafts and mends them by the findings."""
+"""The author: one conversation with a model that looks, tries, writes drafts and mends them by the findings."""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from metier import schemas
+from metier import events
 from metier.capability import Capability, contract_json
 from metier.library import Artifact, source_text
-from metier.model import ChatModel, Conversation, Reply
+from metier.model import ChatModel, Conversation, Reply, ToolCall
+from metier.mutation.data import describe_roots, describe_stores
+from metier.mutation.desk import Desk, Surroundings
 from metier.mutation.draft import SUBMIT, Draft, NotADraft, read_draft, submit_tool
-from metier.permissions import Grant, Permissions
-from metier.prompts import plain, render
-from metier.sandbox.files import FileError, HostFiles
-from metier.toolchains import TOOLCHAINS, Toolchain, installed, template
+from metier.prompts import clipped, plain, render
+from metier.toolchains import TOOLCHAINS, Toolchain, template
 
-MAX_FILES_SHOWN, MAX_FOLDERS_SHOWN = 40, 20
-SAMPLE_BYTES, SAMPLE_LINES, SAMPLE_ITEMS, SAMPLE_KEYS = 1_200, 6, 2, 20
-MAX_PARSED_BYTES = 4 * 2**20
+Emit = Callable[[events.Event], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One reply of the author: a draft, or why there is none."""
+    """What the author came to: a draft, or a capability that does it already, or why neither."""
 
-    draft: Draft | None
-    findings: tuple[str, ...]
-    tokens: int
+    draft: Draft | None = None
+    findings: tuple[str, ...] = ()
+    existing: Capability | None = None
+    spent: bool = False
+    """It has used up the requests or tokens that it may have."""
 
 
 class Author:
-    """Writes for one task. `shown` is what the author may see of the data: what a draft could be granted."""
+    """Writes for one task, within so many requests and tokens."""
 
     def __init__(
         self,
         model: ChatModel,
         task: str,
         parent: Artifact | None,
+        around: Surroundings,
         *,
         taken: Sequence[str],
-        roots: Mapping[str, Path],
-        shown: Permissions,
-        samples: bool = False,
+        steps: int,
+        tokens: int,
+        emit: Emit,
     ) -> None:
         self._model = model
-        self._tools = (submit_tool(installed()),)
-        rules, wish = brief(task, parent, taken=taken, roots=roots, shown=shown, samples=samples)
+        self._desk = Desk(around)
+        self._tools = (submit_tool(around.languages, source_may_be_kept=True), *self._desk.tools)
+        rules, wish = brief(task, parent, around, taken=taken)
         self._conversation = Conversation(rules)
         self._conversation.user(wish)
         self._last: Reply | None = None
-
-    @property
-    def model_name(self) -> str:
-        return self._model.name
+        self._steps = steps
+        self._tokens = tokens
+        self._emit = emit
+        self.asked = 0
+        """Requests made."""
+        self.tokens = 0
+        """Tokens that they took."""
 
     async def write(self) -> Written:
-        """The next draft.
+        """The next draft, after as many looks and trials as the author wants before it.
 
         Raises:
             ModelError: the endpoint fails.
         """
+        while self.asked < self._steps and self.tokens < self._tokens:
+            reply = await self._ask()
+            if not reply.calls or any(call.name == SUBMIT for call in reply.calls):
+                return self._read(reply)
+            for call in reply.calls:
+                await self._look(call)
+            if self._desk.existing is not None:
+                return Written(existing=self._desk.existing)
+        return Written(spent=True)
+
+    async def _ask(self) -> Reply:
+        self._emit(events.ModelAsked("author", self._model.name))
         reply = await self._model.ask(self._conversation, self._tools)
-        self._last = reply
+        self._emit(events.ModelAnswered("author", reply.tokens))
+        self.asked, self.tokens, self._last = self.asked + 1, self.tokens + reply.tokens, reply
+        return reply
+
+    async def _look(self, call: ToolCall) -> None:
+        said = await asyncio.to_thread(self._desk.answer, call)
+        self._emit(events.AuthorLooked(call.name, clipped(said, 300)))
+        self._conversation.tool_result(call.id, call.name, said)
+
+    def _read(self, reply: Reply) -> Written:
+        """The draft in a reply; where it has no source, the one on the desk is meant."""
+        kept = {"source": self._desk.source, "language": self._desk.language} if self._desk.source else {}
         try:
-            return Written(read_draft(reply), (), reply.tokens)
+            return Written(read_draft(reply, kept))
         except NotADraft as problem:
-            return Written(None, tuple(problem.findings), reply.tokens)
+            return Written(findings=tuple(problem.findings))
 
     def mend(self, findings: Sequence[str], rounds_left: int) -> None:
         """Tells the author what was wrong with the last draft."""
         text = render("findings", findings=findings, rounds_left=rounds_left)
         calls = self._last.calls if self._last else ()
-        for number, call in enumerate(calls):
-            note = text if number == 0 else "only the first call of a turn is looked at"
+        read = next((call for call in calls if call.name == SUBMIT), calls[0] if calls else None)
+        for call in calls:
+            note = text if call is read else "not done: one call a turn where a capability is handed in"
             self._conversation.tool_result(call.id, call.name or SUBMIT, note)
         if not calls:
             self._conversation.user(text)
@@ -86,25 +114,22 @@ class Author:
 def brief(
     task: str,
     parent: Artifact | None,
+    around: Surroundings,
     *,
     taken: Sequence[str],
-    roots: Mapping[str, Path],
-    shown: Permissions,
-    hand_in: str = f"`{SUBMIT}`",
-    samples: bool = False,
+    hand_in: str | None = None,
 ) -> tuple[str, str]:
-    """What an author is told: the rules with the data there is, and what to write. `hand_in` names what to call.
-
-    Records are shown of the files that the parent reads, or with `samples` of all; of the others only the shape.
-    """
+    """What an author is told: the rules with the data there is, and what to write. `hand_in` names what an author
+    outside has to call; it has no desk."""
     capability = parent.capability if parent else None
-    open_ = shown if samples else capability.permissions if capability else Permissions()
     rules = render(
         "author",
         parent=capability,
-        roots=describe_roots(roots, shown, open_),
-        http=shown.http,
-        hand_in=hand_in,
+        roots=describe_roots(around.roots, around.shown, around.open),
+        stores=describe_stores(around.runner, around.shown),
+        http=around.shown.http,
+        hand_in=hand_in or f"`{SUBMIT}`",
+        has_desk=hand_in is None,
         languages=[(t, template(t)) for t in other_languages(task, capability)],
     )
     wish = render(
@@ -113,7 +138,9 @@ def brief(
         parent=capability,
         parent_contract=_contract_text(capability),
         parent_source=source_text(parent.source) if parent else "",
-        neighbours=sorted(taken)[:200],
+        near=[c for c in around.neighbours if capability is None or c.id != capability.id],
+        has_desk=hand_in is None,
+        taken=sorted(taken)[:200],
     )
     return rules, wish
 
@@ -132,80 +159,6 @@ def other_languages(task: str, parent: Capability | None) -> list[Toolchain]:
         if (parent is not None and parent.language == t.language)
         or re.search(_IN.format(_NAMES.get(t.language, t.language)), task, re.IGNORECASE)
     ]
-
-
-def describe_roots(roots: Mapping[str, Path], shown: Permissions, samples: Permissions) -> list[dict[str, Any]]:
-    """What can be granted, for the prompt: each root with its files, with records of those in `samples`."""
-    grant, open_ = Grant((shown,)), Grant((samples,))
-    return [
-        {"name": name, "files": _files(HostFiles({name: roots[name]}, 64 * 2**20), name, grant, open_)}
-        for name in grant.roots()
-        if name in roots
-    ]
-
-
-def _files(host: HostFiles, root: str, grant: Grant, open_: Grant) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    folders = [""]
-    for folder in folders:
-        for name in _names(host, root, folder):
-            path = f"{folder}/{name}" if folder else name
-            item = host.stat(root, path)
-            if item is None or len(found) >= MAX_FILES_SHOWN:
-                continue
-            if item.kind == "directory":
-                if grant.may_hold_files(root, path, "read") and len(folders) < MAX_FOLDERS_SHOWN:
-                    folders.append(path)
-            elif grant.allows_file(root, path, "read"):
-                sample = _sample(host, root, path, whole=open_.allows_file(root, path, "read"))
-                writable = grant.allows_file(root, path, "write")
-                found.append({"path": path, "size": item.size, "writable": writable, "sample": sample})
-    return found
-
-
-def _names(host: HostFiles, root: str, folder: str) -> list[str]:
-    try:
-        return host.names(root, folder)
-    except FileError:
-        return []
-
-
-def _sample(host: HostFiles, root: str, path: str, *, whole: bool) -> str:
-    """What a file looks like: the first records or lines, or without `whole` only keys and kinds, or the first line."""
-    try:
-        data = host.read(root, path)
-    except FileError:
-        return ""
-    if path.endswith(".json") and len(data) <= MAX_PARSED_BYTES:
-        with contextlib.suppress(schemas.InvalidJson):
-            value = schemas.parse(data, what=path)
-            return json.dumps(_shortened(value) if whole else _shape(value), ensure_ascii=False)
-    lines = data[:SAMPLE_BYTES].decode("utf-8", "replace").splitlines()[: SAMPLE_LINES if whole else 1]
-    return "" if "\0" in "".join(lines) else "\n".join(lines)
-
-
-def _shortened(value: Any) -> Any:
-    """The same JSON with only the first items of each list of objects, and a word on how many there are."""
-    if isinstance(value, list):
-        shown = [_shortened(item) for item in value[:SAMPLE_ITEMS]]
-        left_out = len(value) - len(shown)
-        return [*shown, f"… and {left_out} more"] if left_out else shown
-    if isinstance(value, dict):
-        items = list(value.items())
-        shown_keys = {key: _shortened(item) for key, item in items[:SAMPLE_KEYS]}
-        left_out = len(items) - len(shown_keys)
-        return {**shown_keys, "…": f"and {left_out} more keys"} if left_out else shown_keys
-    return value
-
-
-def _shape(value: Any) -> Any:
-    """The keys of a JSON value and the kinds of what they hold, of a list its first item's; no value of it."""
-    if isinstance(value, dict):
-        return {key: _shape(item) for key, item in list(value.items())[:SAMPLE_KEYS]}
-    if isinstance(value, list):
-        return [_shape(value[0]), f"… {len(value)} in all"] if value else []
-    kinds = {bool: "true or false", int: "number", float: "number", str: "text"}
-    return "null" if value is None else kinds[type(value)]
 
 
 def _contract_text(capability: Capability | None) -> str:

@@ -47,8 +47,9 @@ class Draft(BaseModel):
         return {toolchain(self.contract.language).file_name: self.source.encode("utf-8")}
 
 
-def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS)) -> Tool:
-    """The author's only tool. `languages` are those to choose from."""
+def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may_be_kept: bool = False) -> Tool:
+    """What a capability is handed in with. `languages` are those to choose from; the source may be left out where it
+    may have been kept before."""
     free: dict[str, Any] = {"type": "object", "additionalProperties": True}
     schema = {**free, "description": "a JSON Schema (2020-12) object"}
     example = {
@@ -80,25 +81,32 @@ def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS)) -> Tool:
         "examples": {"type": "array", "minItems": 3, "items": example},
         "source": {"type": "string", "description": "the whole source file"},
     }
-    required = [*properties]
+    required = [name for name in properties if name != "source" or not source_may_be_kept]
     properties["language"] = {"enum": [*languages], "default": next(iter(TOOLCHAINS))}
     parameters = {"type": "object", "properties": properties, "required": required}
     return Tool(SUBMIT, "Hand in the capability: its contract, examples and source.", parameters)
 
 
-def read_draft(reply: Reply) -> Draft:
+def read_draft(reply: Reply, kept: Mapping[str, Any] | None = None) -> Draft:
     """The draft in a model's reply: a call of the tool, or a JSON object in the text, fenced or bare.
+
+    `kept` are the source and language that stand in where the draft has no source.
 
     Raises:
         NotADraft: there is none, or it does not parse; says precisely why.
     """
-    for call in reply.calls:
-        if call.name != SUBMIT:
-            raise NotADraft([f"there is no tool named {call.name!r}; call {SUBMIT}"], call.id)
-        if call.arguments is None:
-            raise NotADraft([f"the arguments do not parse: {call.problem}"], call.id)
-        return draft_of(call.arguments, call.id)
-    return draft_of(_object_in(reply.text))
+    call = next((call for call in reply.calls if call.name == SUBMIT), reply.calls[0] if reply.calls else None)
+    if call is None:
+        return draft_of(_with_source(_object_in(reply.text), kept))
+    if call.name != SUBMIT:
+        raise NotADraft([f"there is no tool named {call.name!r}; call {SUBMIT}"], call.id)
+    if call.arguments is None:
+        raise NotADraft([f"the arguments do not parse: {call.problem}"], call.id)
+    return draft_of(_with_source(call.arguments, kept), call.id)
+
+
+def _with_source(fields: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {**fields, **kept} if kept and not fields.get("source") else fields
 
 
 def _object_in(text: str) -> dict[str, Any]:

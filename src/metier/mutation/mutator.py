@@ -16,20 +16,21 @@ from typing import Any
 from metier import events
 from metier.approval import Approver, Decision, Request
 from metier.capability import Capability, Contract, Example, Provenance, contract_fields
-from metier.config import Policy
+from metier.config import Settings
 from metier.errors import BuildError, InvalidModule, PublishConflict, SetupMissing
 from metier.library import Artifact, Library, Release, source_text
 from metier.model import ChatModel
 from metier.mutation import gates
 from metier.mutation.author import Author, brief
+from metier.mutation.desk import Surroundings
 from metier.mutation.draft import Draft, NotADraft, draft_of
 from metier.mutation.pending import PendingDrafts, Waiting
-from metier.outcomes import Mutated, NotMutated, Waits
+from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
 from metier.permissions import Permissions
 from metier.prompts import fingerprint
 from metier.runner import Runner
 from metier.schemas import canonical
-from metier.toolchains import Built, Workshop, toolchain
+from metier.toolchains import Built, Workshop, installed, toolchain
 
 Emit = Callable[[events.Event], None]
 
@@ -38,12 +39,14 @@ Emit = Callable[[events.Event], None]
 class Checked:
     """A draft after the gates: what they found, and the release that may be published if they found nothing.
 
-    `beyond` is what a person has to approve first; empty where nobody has to.
+    `beyond` is what a person has to approve first; empty where nobody has to. `unfinished` are examples that may not
+    even be run before that.
     """
 
     findings: tuple[str, ...]
     release: Release | None = None
     beyond: tuple[str, ...] = ()
+    unfinished: tuple[dict[str, Any], ...] = ()
 
 
 class Mutator:
@@ -55,74 +58,94 @@ class Mutator:
         runner: Runner,
         *,
         roots: Mapping[str, Path],
-        policy: Policy,
+        settings: Settings,
         approver: Approver,
         pending: PendingDrafts,
-        rounds: int,
-        samples: bool = False,
-        unlocked: bool = False,
     ) -> None:
-        """`unlocked` lets compilers run without a lock around them, where there is none."""
         self._library = library
         self._runner = runner
-        self._workshop = Workshop(runner.box, unlocked)
+        self._workshop = Workshop(runner.box, settings.toolchains.unlocked)
         self._roots = roots
-        self._policy = policy
+        self._settings = settings
+        self._policy = settings.policy
         self._approver = approver
         self._pending = pending
-        self._rounds = rounds
-        self._samples = samples
 
     async def mutate(
-        self, model: ChatModel, task: str, parent: Artifact | None, emit: Emit
-    ) -> tuple[Mutated | Waits | NotMutated, int, int]:
+        self,
+        model: ChatModel,
+        task: str,
+        parent: Artifact | None,
+        emit: Emit,
+        *,
+        neighbours: Sequence[Capability] = (),
+    ) -> tuple[Mutation, int, int]:
         """The outcome, with how often the model was asked and how many tokens that took.
+
+        `neighbours` are the capabilities nearest to the task, of which one may do it already.
 
         Raises:
             ModelError: the author's endpoint fails; the library is as it was.
         """
+        agent = self._settings.agent
         author = Author(
             model,
             task,
             parent,
+            self._surroundings(parent, neighbours),
             taken=self._taken(),
-            roots=self._roots,
-            shown=self._grantable(parent),
-            samples=self._samples,
+            steps=agent.mutation_steps,
+            tokens=agent.mutation_tokens,
+            emit=emit,
         )
+        outcome = await self._written(author, model.name, parent, emit)
+        return outcome, author.asked, author.tokens
+
+    async def _written(self, author: Author, by: str, parent: Artifact | None, emit: Emit) -> Mutation:
+        """Drafts, as many as may be, until one passes the gates."""
         findings: tuple[str, ...] = ()
-        asked = tokens = 0
-        for number in range(1, self._rounds + 1):
-            emit(events.ModelAsked("author", model.name))
+        rounds = self._settings.agent.mutation_rounds
+        for number in range(1, rounds + 1):
             written = await author.write()
-            asked, tokens = asked + 1, tokens + written.tokens
-            emit(events.ModelAnswered("author", written.tokens))
+            if written.existing is not None:
+                return Exists(written.existing)
+            if written.spent:
+                spent = f"{author.asked} requests and {author.tokens} tokens"
+                return NotMutated(f"the author used up what it may, {spent}", number - 1, findings)
             checked = Checked(written.findings)
             if written.draft is not None:
-                checked = await asyncio.to_thread(
-                    self._checked, written.draft, parent, author.model_name, fingerprint("author")
-                )
+                checked = await asyncio.to_thread(self._checked, written.draft, parent, by, fingerprint("author"))
             outcome = self._settled(checked, number)
             findings = outcome.findings if isinstance(outcome, NotMutated) else ()
             name = written.draft.contract.id if written.draft else None
             emit(events.DraftChecked(number, name, findings))
             if isinstance(outcome, Mutated):
                 emit(events.Published(outcome.capability.id, outcome.capability.version))
-                return outcome, asked, tokens
+                return outcome
             if isinstance(outcome, Waits):
                 emit(events.WaitsForApproval(outcome.capability, outcome.beyond))
-                return outcome, asked, tokens
-            author.mend(findings, self._rounds - number)
-        reason = f"no draft passed the checks in {self._rounds} rounds"
-        return NotMutated(reason, self._rounds, findings), asked, tokens
+                return outcome
+            author.mend(findings, rounds - number)
+        return NotMutated(f"no draft passed the checks in {rounds} rounds", rounds, findings)
+
+    def _surroundings(self, parent: Artifact | None, neighbours: Sequence[Capability] = ()) -> Surroundings:
+        shown = self._grantable(parent)
+        parents = parent.capability.permissions if parent else Permissions()
+        return Surroundings(
+            library=self._library,
+            runner=self._runner,
+            build=lambda language, files: toolchain(language).build(files, self._workshop),
+            roots=self._roots,
+            shown=shown,
+            open=shown if self._settings.agent.samples else parents,
+            languages=installed(),
+            neighbours=neighbours,
+            research=self._settings.research,
+        )
 
     def brief(self, task: str, parent: Artifact | None, *, hand_in: str) -> str:
         """What an author outside, a person or a connected agent, has to know to write a draft for a task."""
-        shown = self._grantable(parent)
-        taken = self._taken()
-        return "\n".join(
-            brief(task, parent, taken=taken, roots=self._roots, shown=shown, hand_in=hand_in, samples=self._samples)
-        )
+        return "\n".join(brief(task, parent, self._surroundings(parent), taken=self._taken(), hand_in=hand_in))
 
     def submit(
         self,
@@ -172,18 +195,35 @@ class Mutator:
         except (BuildError, InvalidModule) as error:
             findings += gates.check_contract(contract, self._taken(), capability, least=0)
             return Checked((f"the source does not build: {error}", *findings))
+        beyond = self._beyond(contract, parent)
+        decision = None
+        if self._shows_more(contract, parent):
+            open_ = len(draft.unfinished)
+            findings += gates.check_contract(contract, self._taken(), capability, least=least, open_=open_)
+            decision = Decision(None, "nobody") if findings else self._decide(contract, beyond, draft.source, parent)
+            if findings or not decision.approved:
+                release = self._release(contract, draft, built, capability, author, prompt_sha256, decision)
+                return _undecided(findings, decision, release, beyond, draft.unfinished)
         contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
         findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
         contract = _with_examples_of(contract, capability)
         findings += gates.check_examples(self._runner, loaded, contract.examples)
         if findings:
             return Checked(tuple(dict.fromkeys(findings)))
-        beyond = self._beyond(contract, parent)
-        decision = self._decide(contract, beyond, draft.source, parent)
-        if decision.approved is False:
-            return Checked(
-                (f"its permissions were not approved: {', '.join(beyond)}: {decision.reason}. Ask for less.",)
-            )
+        decision = decision or self._decide(contract, beyond, draft.source, parent)
+        release = self._release(contract, draft, built, capability, author, prompt_sha256, decision)
+        return Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
+
+    def _release(
+        self,
+        contract: Contract,
+        draft: Draft,
+        built: Built,
+        parent: Capability | None,
+        author: str,
+        prompt_sha256: str | None,
+        decision: Decision,
+    ) -> Release:
         provenance = Provenance(
             author=author,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -191,15 +231,14 @@ class Mutator:
             toolchain=built.toolchain if draft.wasm is None else None,
             approved_by=decision.by,
         )
-        release = Release(
+        return Release(
             contract=contract,
             wasm=built.wasm,
             source=draft.files,
             engine=built.engine,
-            parent=capability.name if capability else None,
+            parent=parent.name if parent else None,
             provenance=provenance,
         )
-        return Checked((), release, beyond if decision.approved is None else ())
 
     def _checked(self, draft: Draft, parent: Artifact | None, author: str, prompt_sha256: str | None = None) -> Checked:
         """The same for a model, which cannot install anything but can write in another language."""
@@ -231,10 +270,13 @@ class Mutator:
             UsageError: no draft waits under this id.
             LibraryError: the library cannot be written.
         """
-        release = self._pending.get(id).release
+        waiting = self._pending.get(id)
+        release = waiting.release
         loaded = self._runner.load(_unpublished(release.contract), release.wasm)
         findings = gates.check_permissions(release.contract, self._policy, self._roots)
-        findings += gates.check_examples(self._runner, loaded, release.contract.examples)
+        contract, problems = gates.finished(self._runner, loaded, release.contract, waiting.unfinished)
+        findings += problems + gates.check_examples(self._runner, loaded, contract.examples)
+        release = dataclasses.replace(release, contract=contract)
         if findings:
             return NotMutated("the draft does not pass the checks any more", 1, tuple(findings))
         provenance = release.provenance.model_copy(update={"approved_by": by})
@@ -249,7 +291,7 @@ class Mutator:
         if checked.release is None:
             return NotMutated("the draft did not pass the checks", rounds, checked.findings)
         if checked.beyond:
-            self._pending.add(Waiting(checked.release, checked.beyond))
+            self._pending.add(Waiting(checked.release, checked.beyond, checked.unfinished))
             return Waits(checked.release.contract.id, checked.beyond)
         try:
             return Mutated(self.publish(checked.release), rounds)
@@ -260,30 +302,65 @@ class Mutator:
         return [*(c.id for c in self._library.capabilities()), *(b.folder for b in self._library.broken())]
 
     def _grantable(self, parent: Artifact | None) -> Permissions:
-        """What the author is shown: what a draft gets unasked, or has from its parent, within the policy."""
-        parents = parent.capability.permissions.files if parent else ()
-        wanted = [Permissions(files=(f,)) for f in (*self._policy.unasked.files, *parents)]
-        wanted += [Permissions(http=(h,)) for h in self._policy.unasked.http]
-        within = [p for p in wanted if not p.beyond(self._policy)]
+        """What the author is shown: what a draft gets unasked, or reads as its parent does, within the policy."""
+        usual = self._usual(parent)
+        one_by_one = [
+            *(Permissions(files=(f,)) for f in usual.files),
+            *(Permissions(http=(h,)) for h in usual.http),
+            *(Permissions(sql=(s,)) for s in usual.sql),
+            *(Permissions(call=(c,)) for c in usual.call),
+        ]
+        within = [p for p in one_by_one if not p.beyond(self._policy)]
         return Permissions(
-            files=tuple(f for p in within for f in p.files), http=tuple(h for p in within for h in p.http)
+            files=tuple(f for p in within for f in p.files),
+            http=tuple(h for p in within for h in p.http),
+            sql=tuple(s for p in within for s in p.sql),
+            call=tuple(c for p in within for c in p.call),
         )
 
-    def _beyond(self, contract: Contract, parent: Artifact | None) -> tuple[str, ...]:
-        """What a draft asks for that nobody gets unasked and its parent does not read either, in plain words.
+    def _usual(self, parent: Artifact | None) -> Permissions:
+        """What nobody has to be asked for: what drafts get unasked, and what the parent reads.
 
         The parent's right to change things is not handed down: the model names the parent."""
         unasked = self._policy.unasked
         parents = parent.capability.permissions if parent else Permissions()
         reads = tuple(f.model_copy(update={"access": "read"}) for f in parents.files)
-        usual = unasked.model_copy(update={"files": (*unasked.files, *reads), "call": (*unasked.call, *parents.call)})
-        return tuple(contract.permissions.beyond(usual))
+        return unasked.model_copy(update={"files": (*unasked.files, *reads), "call": (*unasked.call, *parents.call)})
+
+    def _beyond(self, contract: Contract, parent: Artifact | None) -> tuple[str, ...]:
+        """What a draft asks for beyond the usual, in plain words."""
+        return tuple(contract.permissions.beyond(self._usual(parent)))
+
+    def _shows_more(self, contract: Contract, parent: Artifact | None) -> bool:
+        """Whether already a rehearsal would show the author, or somebody outside, what nobody has allowed yet. What a
+        rehearsal writes is thrown away, so only what is read counts."""
+        files = tuple(f.model_copy(update={"access": "read"}) for f in contract.permissions.files)
+        sql = tuple(
+            s.model_copy(update={"tables": dict.fromkeys(s.tables, ("select",))}) for s in contract.permissions.sql
+        )
+        reads = contract.permissions.model_copy(update={"files": files, "sql": sql})
+        return bool(reads.beyond(self._usual(parent)))
 
     def _decide(self, contract: Contract, beyond: tuple[str, ...], source: str, parent: Artifact | None) -> Decision:
         if not beyond:
             return Decision(True, "policy")
         parent_source = source_text(parent.source) if parent else None
         return self._approver.decide(Request(contract, beyond, source, parent_source))
+
+
+def _undecided(
+    findings: list[str],
+    decision: Decision,
+    release: Release,
+    beyond: tuple[str, ...],
+    unfinished: tuple[dict[str, Any], ...],
+) -> Checked:
+    """A draft that is not published yet: it has findings, a person said no, or it waits for one."""
+    if findings:
+        return Checked(tuple(dict.fromkeys(findings)))
+    if decision.approved is False:
+        return Checked((f"its permissions were not approved: {', '.join(beyond)}: {decision.reason}. Ask for less.",))
+    return Checked((), release, beyond, unfinished)
 
 
 def _unpublished(contract: Contract) -> Capability:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +28,8 @@ class Waiting:
 
     release: Release
     beyond: tuple[str, ...]
+    unfinished: tuple[dict[str, Any], ...] = ()
+    """Examples that get their outcome when it is approved: running them would show what nobody has allowed yet."""
 
     @property
     def id(self) -> str:
@@ -88,6 +91,7 @@ def _write(folder: Path, waiting: Waiting) -> None:
         "parent": release.parent,
         "provenance": release.provenance.model_dump(mode="json"),
         "beyond": waiting.beyond,
+        "unfinished": waiting.unfinished,
     }
     (folder / "draft.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -103,6 +107,8 @@ def _read(folder: Path) -> Waiting | None:
             parent=about["parent"],
             provenance=Provenance.model_validate(about["provenance"]),
         )
-        return Waiting(release, TypeAdapter(tuple[str, ...]).validate_python(about["beyond"]))
+        beyond = TypeAdapter(tuple[str, ...]).validate_python(about["beyond"])
+        unfinished = TypeAdapter(tuple[dict[str, Any], ...]).validate_python(about["unfinished"])
+        return Waiting(release, beyond, unfinished)
     except (OSError, InvalidJson, ValidationError, KeyError, TypeError):
         return None
