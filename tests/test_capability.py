@@ -165,6 +165,7 @@ CIRCUMSTANCES = {
     "parent": None,
     "replaced_by": "other@1",
     "status": "retired",
+    "pinned": True,
     "provenance": None,
 }
 

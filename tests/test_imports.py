@@ -39,8 +39,18 @@ FLOORS = [
         "model",
         "endpoints",
     }
-    | {"model_clients", "model_embeddings", "model_failures", "journal", "toolchains", "effects", "runner", "record"},
-    {"mutation", "replay", "testing"},
+    | {
+        "model_clients",
+        "model_embeddings",
+        "model_failures",
+        "journal",
+        "evidence",
+        "toolchains",
+        "effects",
+        "runner",
+        "record",
+    },
+    {"mutation", "replay", "lifecycle", "testing"},
     {"runtime"},
     {"batch", "example_check"},
     {"cli", "mcp_server", "web", "__main__"},
@@ -49,6 +59,7 @@ FLOORS = [
 
 PEERS = {
     "library": {"version_folder"},
+    "journal": {"evidence"},
     "model": {"endpoints", "model_clients", "model_embeddings", "model_failures"},
     "model_embeddings": {"endpoints", "model_clients", "model_failures"},
     "model_clients": {"endpoints", "model_failures"},
@@ -59,6 +70,7 @@ PEERS = {
     "effects": {"sandbox", "record"},
     "record": {"sandbox"},
     "runner": {"sandbox", "effects", "record"},
+    "lifecycle": {"replay"},
     "web": {"mcp_server"},
     "cli": {"mcp_server", "web"},
     "__main__": {"cli"},

@@ -18,8 +18,8 @@ from metier.permissions import CapabilityId, Permissions
 
 Language = Literal["python", "javascript", "rust", "go", "c", "cpp", "zig", "wat", "wasm"]
 Effects = Literal["pure", "read", "write"]
-Status = Literal["candidate", "active", "quarantined", "superseded", "retired"]
-LIVE: frozenset[Status] = frozenset({"candidate", "active"})
+Status = Literal["candidate", "active", "trusted", "quarantined", "superseded", "retired"]
+LIVE: frozenset[Status] = frozenset({"candidate", "active", "trusted"})
 """States in which a capability is found and run."""
 
 MAX_META_BYTES = 4 * 2**20
@@ -122,6 +122,8 @@ class Capability(Contract):
     parent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}@[0-9]+$")] | None = None
     replaced_by: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}@[0-9]+$")] | None = None
     status: Status = "active"
+    pinned: Literal[True] | None = None
+    """Set by a person: no mutation replaces, merges or retires it. Not part of the content hash."""
     provenance: Provenance | None = None
 
     @model_validator(mode="before")

@@ -91,6 +91,19 @@ class JournalSettings(_Strict):
     """The latest so many; 0 keeps none."""
 
 
+class LifecycleSettings(_Strict):
+    """How a version earns its states, and what follows when it fails."""
+
+    active_after: Annotated[int, Field(ge=1)] = 1
+    """Different inputs beyond its own examples on which a candidate has to run well, to become active."""
+    trusted_after: Annotated[int, Field(ge=1)] = 5
+    """The same, to become trusted."""
+    recorded_inputs: Annotated[int, Field(ge=0, le=1000)] = 50
+    """The latest different inputs from the journal on which a replacement has to do what its parent did."""
+    repair: Literal["ask", "auto", "off"] = "ask"
+    """What follows on a broken contract: `metier repair` when a person asks for it, at once, or nothing."""
+
+
 class ApprovalSettings(_Strict):
     mode: Literal["ask", "auto", "deny"] = "ask"
     """For drafts that ask for more than their parent has and `[policy.unasked]` gives: a person decides, they get what
@@ -134,6 +147,7 @@ class Settings(_Strict):
     research: ResearchSettings = ResearchSettings()
     journal: JournalSettings = JournalSettings()
     toolchains: ToolchainSettings = ToolchainSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
 
 
 def load_settings(library: Path) -> Settings:

@@ -54,7 +54,8 @@ class RunFailed(MetierError):
     """`outcome` is the `Failed` value that says how."""
 
     def __init__(self, outcome: Failed) -> None:
-        super().__init__(f"{outcome.capability}: {outcome.error}")
+        said = f"{outcome.capability}: {outcome.error}"
+        super().__init__(f"{said} ({outcome.consequence})" if outcome.consequence else said)
         self.outcome = outcome
 
 

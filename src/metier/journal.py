@@ -12,21 +12,23 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, TypeVar
 
-from metier import schemas
+from metier import evidence, schemas
 from metier.capability import Capability
 from metier.errors import LibraryError
 from metier.localstore import LocalStore
 from metier.outcomes import Effect, Failed, Ran
 from metier.permissions import Permissions
 
+Result = TypeVar("Result")
+
 FILE_NAME = "journal.sqlite"
-LAYOUT = 2
+LAYOUT = 3
 TABLES = """
 CREATE TABLE tasks (
     run_id TEXT PRIMARY KEY, at REAL NOT NULL, task TEXT NOT NULL, route TEXT, answer TEXT, error TEXT,
@@ -102,7 +104,9 @@ class Journal:
 
     def __init__(self, state: Path | None, *, keep_runs: int) -> None:
         path = state / FILE_NAME if state is not None and keep_runs else None
-        self._store = LocalStore(path, layout=LAYOUT, tables=TABLES, write_ahead=True)
+        tables, upgrades = f"{TABLES};{evidence.TABLES}", {2: evidence.TABLES}
+        self._store = LocalStore(path, layout=LAYOUT, tables=tables, upgrades=upgrades, write_ahead=True)
+        self.evidence = evidence.Evidence(self._store)
         self._keep_runs = keep_runs
 
     def task(
@@ -121,11 +125,18 @@ class Journal:
         row = (run_id, time.time(), task, route, answer, error, json.dumps(created), model_calls, tokens)
         self._store.write("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
 
-    def run(self, outcome: Ran | Failed, capability: Capability, *, task_run_id: str | None) -> None:
-        """Keeps one run of a capability."""
+    def run(
+        self,
+        outcome: Ran | Failed,
+        capability: Capability,
+        *,
+        task_run_id: str | None,
+        also: Callable[[sqlite3.Connection], Result] | None = None,
+    ) -> Result | None:
+        """Keeps one run of a capability. What `also` does in the same transaction is returned; None without it."""
         row = _row(outcome, capability, task_run_id)
 
-        def append(connection: sqlite3.Connection) -> None:
+        def append(connection: sqlite3.Connection) -> Result | None:
             last = connection.execute("SELECT hash FROM runs ORDER BY seq DESC LIMIT 1").fetchone()
             row["previous"] = last[0] if last and isinstance(last[0], str) else BEGINNING
             row["hash"] = _hash(row)
@@ -137,8 +148,9 @@ class Journal:
                 connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (seq, key))
             if seq is not None and seq % PRUNE_EVERY == 0:
                 self._prune(connection, seq)
+            return also(connection) if also is not None else None
 
-        self._store.transact(append)
+        return self._store.transact(append)
 
     def recent(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first, each as a JSON-able object with the task that it served."""
@@ -150,6 +162,14 @@ class Journal:
             (limit,),
         )
         return [_readable(dict(zip((*names, "task", "route", "answer"), row, strict=True))) for row in rows]
+
+    def last_success(self, capability: Capability) -> tuple[Any] | None:
+        """The input on which a version ran well last, in a tuple since it may be null; None where there is none."""
+        rows = self._store.read(
+            "SELECT input FROM runs WHERE capability = ? AND sha256 IS ? AND kind IS NULL ORDER BY seq DESC LIMIT 1",
+            (capability.id, capability.sha256),
+        )
+        return (json.loads(rows[0][0]),) if rows else None
 
     def recorded(self, run_id: str) -> Recorded | None:
         """One run with all that it saw, by its id or an unambiguous beginning of it; None when there is none.

@@ -236,10 +236,11 @@ class Library:
 
     # Writing
 
-    def publish(self, release: Release, *, expected_version: int | None) -> Capability:
+    def publish(self, release: Release, *, expected_version: int | None, leaving: Status = "superseded") -> Capability:
         """The release as a new capability (`expected_version` None), or as the next version after the expected one.
 
-        It is visible to everyone when this returns, and nothing of it is when this raises.
+        It is visible to everyone when this returns, and nothing of it is when this raises. `leaving` is the status of
+        the version that it follows, if that was live.
 
         Raises:
             PublishConflict: the current version is another than expected; nobody's work was overwritten.
@@ -255,22 +256,42 @@ class Library:
             if current is None:
                 return self._add(_draft(release, 1))
             number = max([current.capability.version, *self._archived(id)]) + 1
-            return self._follow(current, _draft(release, number))
+            return self._follow(current, _draft(release, number), leaving)
 
-    def set_status(self, id: str, status: Status, replaced_by: str | None = None) -> Capability:
+    def set_status(
+        self, id: str, status: Status, replaced_by: str | None = None, *, expected: Capability | None = None
+    ) -> Capability:
         """The current version with another status and `replaced_by`, which None clears.
 
         Raises:
             UnknownCapability: there is no such capability.
+            PublishConflict: the current version is not the `expected` one any more, or has another status.
             BrokenCapability: it does not load, or `replaced_by` is not of the form `id@version`.
             LibraryError: the library is read-only or the disk full, or the lock was held for too long.
         """
         with self._writing():
             current = self._mend(id).capability
+            if expected is not None and (current.version, current.status) != (expected.version, expected.status):
+                raise PublishConflict(f"{id} is {current.name} and {current.status} by now; look again")
             changed = _checked(current.model_copy(update={"status": status, "replaced_by": replaced_by}))
             if changed.sha256 is None:  # what Metier writes it vouches for
                 changed = self._with_hash(changed)
             self._commit(changed)
+            return changed
+
+    def quarantine_past(self, id: str, version: int) -> Capability:
+        """An earlier version as one that is not run any more.
+
+        Raises:
+            UnknownCapability: there is no such version, or it is the current one.
+            LibraryError: the library is read-only or the disk full, or the lock was held for too long.
+        """
+        with self._writing():
+            folder, capability, _ = self._find(id, version)
+            if folder == self.path / id:
+                raise UnknownCapability(f"{id}@{version} is the current version")
+            changed = _checked(capability.model_copy(update={"status": "quarantined"}))
+            self._write_meta(folder, changed)
             return changed
 
     @contextlib.contextmanager
@@ -300,14 +321,14 @@ class Library:
         self._disk.sync(self.path)
         return artifact.capability
 
-    def _follow(self, current: Artifact, artifact: Artifact) -> Capability:
+    def _follow(self, current: Artifact, artifact: Artifact, leaving: Status) -> Capability:
         """Archive the current version, exchange the files, commit. What fails half-way is undone."""
         id = artifact.capability.id
         old, new = self._staged(), self._staged()
         if current.capability.sha256 is None:
             current = replace(current, capability=self._with_hash(current.capability))
             self._commit(current.capability)
-        past = _superseded(current.capability, artifact.capability.name)
+        past = _superseded(current.capability, artifact.capability.name, leaving)
         version_folder.write_version(self._disk, old, replace(current, capability=past))
         version_folder.write_version(self._disk, new, artifact)
         try:
@@ -345,8 +366,11 @@ class Library:
         self._disk.sync(folder)
 
     def _commit(self, capability: Capability) -> None:
-        """Make this the meta.json of a folder whose other files are in place."""
-        folder, staged = self.path / capability.id, self._staged()
+        """Make this the current version of a folder whose other files are in place."""
+        self._write_meta(self.path / capability.id, capability)
+
+    def _write_meta(self, folder: Path, capability: Capability) -> None:
+        staged = self._staged()
         self._disk.write(staged / META, version_folder.meta_text(capability))
         self._disk.replace(staged / META, folder / META)
         self._disk.sync(folder)
@@ -556,8 +580,8 @@ def _checked(capability: Capability) -> Capability:
         raise BrokenCapability(f"{where}: cannot be written: {error}") from None
 
 
-def _superseded(capability: Capability, by: str) -> Capability:
-    status: Status = "superseded" if capability.live else capability.status
+def _superseded(capability: Capability, by: str, leaving: Status) -> Capability:
+    status = leaving if capability.live else capability.status
     return capability.model_copy(update={"status": status, "replaced_by": by})
 
 

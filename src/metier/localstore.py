@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,15 +39,25 @@ class LocalStore:
     """One SQLite file at `path`, opened at its first use. Threads and processes may share it. None: nothing is kept.
 
     `tables` creates the tables; `layout` is its number, kept in the file: another number in a file means that another
-    Metier wrote it, and it is begun anew. `write_ahead` spares the wait for the disk at each write: what was written
+    Metier wrote it, and it is begun anew, unless `upgrades` has the statements that lead from there, layout by layout.
+    `write_ahead` spares the wait for the disk at each write: what was written
     last may be gone after a power cut, never after a crash of the process.
     """
 
-    def __init__(self, path: Path | None, *, layout: int, tables: str, write_ahead: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        layout: int,
+        tables: str,
+        upgrades: Mapping[int, str] | None = None,
+        write_ahead: bool = False,
+    ) -> None:
         self._write_ahead = write_ahead
         self._path = path
         self._layout = layout
         self._tables = tables
+        self._upgrades = upgrades or {}
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._reported: set[str] = set()
@@ -128,13 +138,18 @@ class LocalStore:
         with _transaction(connection):
             empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
             if empty and _layout(connection) == 0:
-                for statement in self._tables.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {self._layout:d}")
+                self._bring(connection, self._tables, self._layout)
+            while (found := _layout(connection)) != self._layout and found in self._upgrades:
+                self._bring(connection, self._upgrades[found], found + 1)
         if (found := _layout(connection)) != self._layout:
             error = sqlite3.DatabaseError(f"has layout {found} instead of {self._layout}")
             error.sqlite_errorcode = sqlite3.SQLITE_FORMAT
             raise error
+
+    def _bring(self, connection: sqlite3.Connection, statements: str, layout: int) -> None:
+        for statement in statements.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {layout:d}")
 
     def _begun_anew(self, path: Path, identity: tuple[int, int] | None, error: Exception) -> bool:
         """Moves the file aside. Whether a fresh one can be made; a process that was faster has made it already.

@@ -73,6 +73,8 @@ class Failed:
     grant: tuple[Permissions, ...] = ()
     """The layers of permissions that it ran under."""
     run_id: str = ""
+    consequence: str = ""
+    """What followed for the version, in a line: that it is quarantined, and what serves in its place."""
 
 
 @dataclass(frozen=True, slots=True)

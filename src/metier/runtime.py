@@ -35,6 +35,7 @@ from metier.errors import (
 from metier.grounding import ground
 from metier.journal import Journal, new_run_id
 from metier.library import Library
+from metier.lifecycle import Lifecycle
 from metier.memory import TaskMemory, answer_from
 from metier.model import ChatModel, Conversation, Tool, ToolCall, chat_model, provider_embed, resolve_models
 from metier.outcomes import Exists, Failed, Mutation, NotMutated, Ran, Waits
@@ -170,6 +171,7 @@ class Runtime:
         )
         self.memory = TaskMemory(state)
         self.journal = Journal(state, keep_runs=settings.journal.runs)
+        self.lifecycle = Lifecycle(library, self.journal, settings.lifecycle, self._rehearse)
         self._state = state
         self._index: CapabilityIndex | None = None
         self._loaded: dict[tuple[str, int, str], Loaded] = {}
@@ -250,6 +252,8 @@ class Runtime:
         if remembered is None:
             return None
         capability = self.library.get(remembered.capability, remembered.version)
+        if not (capability.live or capability.status == "superseded"):
+            capability = self.library.get(capability.id)  # what serves in place of the one that solved it
         if capability.effects == "write" and not (allow_writes or self.settings.agent.recall_writes):
             if self.model is not None:
                 return None
@@ -259,6 +263,8 @@ class Runtime:
             )
         emit(events.Recalled(capability.id, capability.version, remembered.input))
         outcome = await self._run_off_loop(capability, remembered.input, run_id, emit)
+        if isinstance(outcome, Failed) and outcome.consequence and self._serves(capability):
+            outcome = await self._run_off_loop(self.library.get(capability.id), remembered.input, run_id, emit)
         if isinstance(outcome, Failed):
             if self.model is None:
                 raise RunFailed(outcome)
@@ -320,6 +326,8 @@ class Runtime:
         if version is None and not found.live:
             raise LibraryError(f"{found.name} is {found.status}; name a version to run it all the same")
         outcome = self.execute(found, input)
+        if isinstance(outcome, Failed) and outcome.consequence and version is None and self._serves(found):
+            outcome = self.execute(self.library.get(capability), input)
         if isinstance(outcome, Failed):
             raise RunFailed(outcome)
         return outcome.output
@@ -327,15 +335,23 @@ class Runtime:
     def execute(
         self, capability: Capability, input: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
     ) -> Ran | Failed:
-        """Runs one version on live data and keeps the run in the journal. `grant` narrows what it may do."""
+        """Runs one version on live data, keeps the run in the journal and draws the consequence for the version's
+        state. `grant` narrows what it may do."""
         try:
             outcome = self.runner.run(self.load(capability), input, grant=grant)
         except InvalidModule as error:
             said = str(error).removeprefix(f"{capability.id}: ")
             outcome = Failed(capability.id, capability.version, input, "module", said)
         outcome = dataclasses.replace(outcome, run_id=new_run_id())
-        self.journal.run(outcome, capability, task_run_id=task_run_id)
-        return outcome
+        follows = self.lifecycle.ended(outcome, capability, task_run_id=task_run_id, judged=grant is None)
+        return dataclasses.replace(outcome, consequence=follows) if isinstance(outcome, Failed) and follows else outcome
+
+    def _serves(self, failed: Capability) -> bool:
+        """Whether another version took the place of one that only looked at things, so that nothing is done twice."""
+        return failed.effects != "write" and self.library.get(failed.id).live
+
+    def _rehearse(self, capability: Capability, input: Any) -> Ran | Failed:
+        return self.runner.rehearse(self.load(capability), input)
 
     def replay(self, run_id: str) -> Comparison:
         """Executes a recorded run once more, offline, and compares it with what it was.
@@ -346,7 +362,9 @@ class Runtime:
         recorded = self.journal.recorded(run_id)
         if recorded is None:
             raise UsageError(f"the journal has no run {run_id!r}; `metier runs` lists them")
-        return replay(self.runner, lambda id, version: self.load(self.library.get(id, version)), recorded)
+        comparison = replay(self.runner, lambda id, version: self.load(self.library.get(id, version)), recorded)
+        self.lifecycle.replayed(comparison)
+        return comparison
 
     def load(self, capability: Capability) -> Loaded:
         """A version, ready to run; kept ready for the next time."""
@@ -551,7 +569,17 @@ class Attempt:
         hint = ""
         if outcome.kind == "input":
             hint = f"\nIts input schema:\n{fence(plain(capability.input_schema))}"
+        if outcome.consequence:
+            hint = f"\n{self._follow(capability, outcome)}"
         return f"{capability.id} failed ({outcome.code or outcome.kind}):\n{fence(outcome.error)}{hint}"
+
+    def _follow(self, capability: Capability, outcome: Failed) -> str:
+        """What the model is told after a version was quarantined; from here on it has what serves instead."""
+        current = self.runtime.library.get(capability.id)
+        others = [c for c in self.known if c.id != capability.id]
+        self.known = [*others, current] if current.live else others
+        way = "Run it again." if current.live else "It cannot be run any more; do without it, or have another written."
+        return f"{outcome.consequence}. {way}"
 
     async def _mutate_capability(self, call: ToolCall, arguments: dict[str, Any]) -> str:
         task, parent = arguments.get("task_description"), arguments.get("parent_capability_id") or None

@@ -237,7 +237,7 @@ def test_python_source_is_added_and_edited_into_the_next_version(metier: Shell, 
     assert [v["version"] for v in metier.json("history", "double")] == [1, 2]
     assert "+# better" in metier("diff", "double@1", "double@2")[1]
     assert list(metier.json("diff", "double")["changes"]) == ["src/capability.py"]
-    assert metier.json("rollback", "double", "1") == {"id": "double", "version": 3, "from": 1}
+    assert metier.json("rollback", "double", "1") == {"id": "double", "version": 3, "from": 1, "status": "active"}
     assert metier("diff", "double@1", "double@3")[1] == "no difference\n"
     assert metier("rollback", "double", "9")[0] == 1
     inside = metier.library / "double" / "src" / "capability.py"

@@ -26,7 +26,7 @@ COMMANDS = {
     "map": "Run one capability over a file of inputs.",
     "add": "Publish hand-written source or wasm, through the same checks.",
     "test": "Rerun the frozen examples.",
-    "history": "List the versions of a capability.",
+    "history": "Show the versions of a capability as a tree, and what became of them.",
     "diff": "Show what changed between two versions.",
     "rollback": "Publish an earlier version again.",
     "retire": "Take a capability out of use; nothing is deleted.",

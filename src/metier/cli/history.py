@@ -1,12 +1,23 @@
-"""`metier history ID`: the versions of a capability."""
+"""`metier history ID`: the versions of a capability, what became of them and why, and what was made from them."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
 import click
 
+from metier.capability import Capability
 from metier.cli import Cli
 from metier.cli.completing import capability_ids
-from metier.cli.output import print_json, table
+from metier.cli.output import print_json, say
+from metier.cli.show import parse_name
+from metier.config import load_settings
+from metier.errors import LibraryError
+from metier.evidence import Transition
+from metier.journal import Journal
 from metier.library import Library
 
 
@@ -14,24 +25,62 @@ from metier.library import Library
 @click.argument("id", shell_complete=capability_ids)
 @click.pass_obj
 def command(cli: Cli, id: str) -> None:
-    """List the versions of a capability, oldest first."""
-    versions = Library.open(cli.library).versions(id)
+    """Show the versions of a capability, oldest first, as a tree with the capabilities made from them.
+
+    Below a version stand the moves from state to state that the journal knows of, each with its reason.
+    """
+    library = Library.open(cli.library)
+    versions = library.versions(id)
+    journal = Journal(library.state, keep_runs=load_settings(library.path).journal.runs)
+    moves = journal.evidence.transitions(id)
+    journal.close()
+    children = _children(library, id)
     if cli.as_json:
-        keys = ("id", "version", "sha256", "status", "parent", "replaced_by", "summary")
-        rows = [c.model_dump(mode="json", include=set(keys) | {"provenance"}) for c in versions]
-        print_json(rows)
-        return
-    table(
-        ["version", "status", "made", "by", "from", "hash"],
-        [
-            [
-                c.name,
-                c.status,
-                c.provenance.created if c.provenance else "",
-                c.provenance.author if c.provenance else "",
-                c.parent or "",
-                (c.sha256 or "")[:12],
-            ]
-            for c in versions
-        ],
-    )
+        print_json([_row(c, moves, children) for c in versions])
+    else:
+        say("\n".join(_tree(versions, moves, children)))
+
+
+def _children(library: Library, id: str) -> dict[str, list[Capability]]:
+    """The capabilities with another id that were made from a version, by the name of that version."""
+    found: dict[str, list[Capability]] = {}
+    for capability in library.capabilities():
+        with contextlib.suppress(LibraryError):
+            first = library.get(capability.id, 1)
+            if capability.id != id and first.parent is not None and parse_name(first.parent)[0] == id:
+                found.setdefault(first.parent, []).append(capability)
+    return found
+
+
+def _row(capability: Capability, moves: Sequence[Transition], children: dict[str, list[Capability]]) -> dict[str, Any]:
+    keys = {"id", "version", "sha256", "status", "parent", "replaced_by", "summary", "pinned", "provenance"}
+    own = [m for m in moves if m.version == capability.version]
+    return capability.model_dump(mode="json", include=keys) | {
+        "children": [c.name for c in children.get(capability.name, ())],
+        "moves": [{"at": m.at, "was": m.was, "became": m.became, "reason": m.reason, "run_id": m.run_id} for m in own],
+    }
+
+
+def _tree(
+    versions: Sequence[Capability], moves: Sequence[Transition], children: dict[str, list[Capability]]
+) -> Iterator[str]:
+    if versions[0].parent:
+        yield f"{versions[0].parent}"
+    for number, capability in enumerate(versions):
+        last = number == len(versions) - 1
+        yield f"{'└─' if last else '├─'} {_line(capability)}"
+        bar = "   " if last else "│  "
+        for move in moves:
+            if move.version == capability.version:
+                at = datetime.fromtimestamp(move.at).astimezone().isoformat(sep=" ", timespec="seconds")
+                yield f"{bar}   {at}  {move.was} → {move.became}: {move.reason}"
+        for child in children.get(capability.name, ()):
+            yield f"{bar}└─ {child.id}, now {_line(child)}"
+
+
+def _line(capability: Capability) -> str:
+    made = capability.provenance
+    parts = [capability.name, capability.status, *(["pinned"] if capability.pinned else [])]
+    parts += [f"made {made.created} by {made.author}"] if made else []
+    parts += [f"from {capability.parent}"] if capability.parent else []
+    return "  ".join([*parts, (capability.sha256 or "")[:12]]).rstrip()

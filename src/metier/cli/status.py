@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from metier.capability import Status
 from metier.cli import Cli
-from metier.cli.output import note, print_json
-from metier.library import Library
+from metier.cli.approval import who
+from metier.cli.output import note, opened, print_json
 
 
 def set_status(cli: Cli, id: str, status: Status) -> None:
     """Gives the current version of a capability another status, and prints which it has now."""
-    capability = Library.open(cli.library).set_status(id, status)
+    with opened(cli) as runtime:
+        capability = runtime.lifecycle.set_status(id, status, f"by {who()}")
     if cli.as_json:
         print_json({"id": capability.id, "status": capability.status})
     else:

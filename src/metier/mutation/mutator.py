@@ -170,7 +170,7 @@ class Mutator:
             return NotMutated("the draft is not complete", 1, tuple(problem.findings))
         if not by_hand:
             return self._settled(self._checked(draft, parent, author), 1)
-        return self._settled(self.check(draft, parent, author, least=1), 1)
+        return self._settled(self.check(draft, parent, author, by_hand=True), 1)
 
     def check(
         self,
@@ -179,7 +179,7 @@ class Mutator:
         author: str,
         *,
         prompt_sha256: str | None = None,
-        least: int = gates.MIN_EXAMPLES,
+        by_hand: bool = False,
     ) -> Checked:
         """Takes a draft through all gates, and collects what they find as far as each can do without the others.
 
@@ -205,6 +205,7 @@ class Mutator:
                 release = self._release(contract, draft, built, capability, author, prompt_sha256, decision)
                 return _undecided(findings, decision, release, beyond, draft.unfinished)
         contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
+        least = 1 if by_hand else gates.MIN_EXAMPLES
         findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
         contract = _with_examples_of(contract, capability)
         findings += gates.check_examples(self._runner, loaded, contract.examples)
@@ -238,6 +239,7 @@ class Mutator:
             engine=built.engine,
             parent=parent.name if parent else None,
             provenance=provenance,
+            status="active" if by_hand else "candidate",
         )
 
     def _checked(self, draft: Draft, parent: Artifact | None, author: str, prompt_sha256: str | None = None) -> Checked:

@@ -92,6 +92,7 @@ def _write(folder: Path, waiting: Waiting) -> None:
         "provenance": release.provenance.model_dump(mode="json"),
         "beyond": waiting.beyond,
         "unfinished": waiting.unfinished,
+        "status": release.status,
     }
     (folder / "draft.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -106,6 +107,7 @@ def _read(folder: Path) -> Waiting | None:
             engine=about["engine"],
             parent=about["parent"],
             provenance=Provenance.model_validate(about["provenance"]),
+            status="active" if about.get("status") == "active" else "candidate",
         )
         beyond = TypeAdapter(tuple[str, ...]).validate_python(about["beyond"])
         unfinished = TypeAdapter(tuple[dict[str, Any], ...]).validate_python(about["unfinished"])
