@@ -462,6 +462,8 @@ SEEN_ON_LOAD = {
     "source gone": lambda folder: shutil.rmtree(folder / "src"),
     "source linked": _link("src", "../../outside"),
     "source file linked": _link("src/capability.py", "../../../outside.wasm"),
+    "binary without end": lambda folder: os.truncate(folder / "get_salary.wasm", 2**40),
+    "source without end": lambda folder: os.truncate(folder / "src" / "capability.py", 2**40),
     "source a pipe": lambda folder: os.mkfifo(folder / "src" / "pipe"),
     "summary changed": _meta(lambda meta: meta.update(summary="Another promise")),
     "permissions changed": _meta(lambda meta: meta.update(permissions={"clock": "recorded"})),

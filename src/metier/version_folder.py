@@ -18,6 +18,8 @@ META, SOURCE, VERSIONS = "meta.json", "src", "versions"
 WASM_MAGIC = b"\0asm"
 """WebAssembly core specification, 5.5.16: the first four bytes of a module."""
 SMALLEST_WASM = 8
+MAX_BINARY_BYTES, MAX_SOURCE_BYTES = 256 * 2**20, 64 * 2**20
+"""What is read of a version, before anyone knows whether it is the one that its hash names."""
 
 Stamp = tuple[int, int, int, int]
 """Changes when a meta.json does: inode, size, and times of change in nanoseconds."""
@@ -89,7 +91,8 @@ def read_version(folder: Path, capability: Capability) -> Artifact:
     check_binary(folder, capability)
     path = folder / capability.binary
     try:
-        artifact = Artifact(capability, path.read_bytes(), dict(_source_files(folder / SOURCE)))
+        wasm = _content(path, MAX_BINARY_BYTES)
+        artifact = Artifact(capability, wasm, _source(folder / SOURCE))
     except OSError as error:
         raise BrokenCapability(f"{error.filename}: {error.strerror}") from None
     problem = wasm_problem(artifact.wasm)
@@ -175,19 +178,39 @@ def _own_file(folder: Path, relative: str) -> os.stat_result:
     return status
 
 
-def _source_files(folder: Path, beneath: str = "") -> Iterator[tuple[str, bytes]]:
-    if beneath == "" and not os.path.lexists(folder):
-        return
+def _source(folder: Path) -> dict[str, bytes]:
+    """What lies in a source folder, by path; a folder that is not there is an empty one."""
+    found: dict[str, bytes] = {}
+    left = MAX_SOURCE_BYTES
+    for path in sorted(_source_files(folder)) if os.path.lexists(folder) else ():
+        content = _content(folder / path, left)
+        left -= len(content)
+        found[path] = content
+    return found
+
+
+def _content(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1) if size <= most else b""
+    if max(size, len(content)) > most:
+        raise BrokenCapability(f"{path}: larger than a version may be; restore it from git")
+    return content
+
+
+def _source_files(folder: Path) -> Iterator[str]:
+    """The paths of the files in it and beneath, with "/"."""
     if folder.is_symlink():
         raise BrokenCapability(f"{folder}: a symbolic link; put the files themselves there")
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if _passed_over(entry.name):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _source_files(Path(entry.path), f"{beneath}{entry.name}/")
-        elif entry.is_file(follow_symlinks=False):
-            yield beneath + entry.name, Path(entry.path).read_bytes()
-        else:
-            raise BrokenCapability(f"{entry.path}: not a regular file; put the file itself there")
+    waiting = [("", folder)]
+    while waiting:
+        beneath, at = waiting.pop()
+        with os.scandir(at) as entries:
+            found = [entry for entry in entries if not _passed_over(entry.name)]
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((f"{beneath}{entry.name}/", Path(entry.path)))
+            elif entry.is_file(follow_symlinks=False):
+                yield beneath + entry.name
+            else:
+                raise BrokenCapability(f"{entry.path}: not a regular file; put the file itself there")

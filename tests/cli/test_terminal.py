@@ -89,12 +89,18 @@ def test_no_color_leaves_no_escape_in_the_progress(library: Library) -> None:
 
 
 def test_what_a_program_says_cannot_steer_the_terminal(library: Library) -> None:
-    sketch(library, "nasty", says("", '{"error": "evil \\u001b]0;owned\\u0007"}\n', 1), "Nasty \x1b[31m summary.")
+    sketch(
+        library,
+        "nasty",
+        says("", '{"error": "evil \\u001b]0;owned\\u0007"}\n', 1),
+        "Nasty \x1b[31m \u202esummary\u2066.",
+    )
     for arguments in (["call", "nasty", "1"], ["show", "nasty"], ["list"]):
         _, screen = on_terminal(library, *arguments, NO_COLOR="1")
         assert "\x1b]" not in screen
         assert "\x1b[31m" not in screen
         assert "\x07" not in screen
+        assert not {"\u202e", "\u2066"} & set(screen)
 
 
 @pytest.mark.parametrize("arguments", [("call", "spin", '{"name": "x"}'), ("run", "spin round"), ("test", "spin")])

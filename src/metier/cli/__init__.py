@@ -47,8 +47,10 @@ WITH_VALUE = frozenset({"-L", "--library"})
 """Options of the group: they work behind a command as well as before it."""
 SERVERS = frozenset({"mcp", "serve"})
 """Commands that end by Ctrl-C in their own way."""
-CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-"""Characters that steer a terminal. What a program or a model said is shown without them."""
+_REORDERING = (0x061C, *range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080))
+CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160), *_REORDERING) if chr(code) not in "\n\t"}
+"""Characters that steer a terminal, or show text in another order than it has or not at all. What a program or a model
+said is shown without them."""
 
 
 class Cli:

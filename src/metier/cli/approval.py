@@ -39,9 +39,9 @@ def screen(contract: Contract, beyond: tuple[str, ...], source: str, parent_sour
     """What is decided on: the wish, the source (as a difference where there is a parent), permissions, examples."""
     lines = [f"{contract.id}: {contract.summary}", "", "source:"]
     if parent_source is None:
-        lines += [f"  {line}" for line in source.splitlines()]
+        lines += [f"  {line}" for line in _lines(source)]
     else:
-        diff = difflib.unified_diff(parent_source.splitlines(), source.splitlines(), "parent", contract.id, lineterm="")
+        diff = difflib.unified_diff(_lines(parent_source), _lines(source), "parent", contract.id, lineterm="")
         lines += [f"  {line}" for line in diff]
     lines += ["", "examples:"]
     for example in contract.examples:
@@ -50,3 +50,9 @@ def screen(contract: Contract, beyond: tuple[str, ...], source: str, parent_sour
     lines += ["", "it may:", *(f"  {ask}" for ask in contract.permissions.sentences())]
     lines += ["beyond what is given unasked:", *(f"  {ask}" for ask in beyond)]
     return "\n".join("".join(c if c.isprintable() else "�" for c in line) for line in lines)
+
+
+def _lines(source: str) -> list[str]:
+    """Lines as compilers see them. `str.splitlines` knows more ends of lines, behind which a comment would look like
+    code."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")

@@ -258,6 +258,8 @@ class Box:
         if guest.python_started:  # each start is an engine of its own, with its own memory
             raise LimitReached("trap", "the program started the Python engine a second time")
         guest.python_started = True
+        if size > guest.process.limits.module_bytes:  # the host makes several copies of it
+            raise LimitReached("memory", "the program hands the Python engine more code than a module may have")
         code = memory.read(address, size)
         try:
             output = self.python.run(guest.store, guest, code, guest.process.stdin.decode("utf-8"))

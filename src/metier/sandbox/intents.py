@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def finish(state: Path, roots: Mapping[str, Path]) -> None:
         except OSError as error:
             log.warning("a commit that was broken off cannot be finished: %s", error)
             continue
-        except (ValueError, KeyError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             log.warning("%s is damaged and is dropped: %s", intent, error)
         shutil.rmtree(intent, ignore_errors=True)
 
@@ -132,17 +133,30 @@ def _about(change: Change) -> dict[str, Any]:
 
 
 def _read(intent: Path) -> list[Change]:
-    about = json.loads((intent / ABOUT).read_text(encoding="utf-8"))
+    """Raises one of several exceptions for what `_written` did not write: a state folder may have come with a library
+    that somebody else made."""
     return [
         Change(
             entry["root"],
-            entry["path"],
-            (intent / entry["content"]).read_bytes() if "content" in entry else None,
+            _inside(entry["path"]),
+            _content(intent, str(int(entry["content"]))) if "content" in entry else None,
             entry["directory"],
             entry["removed"],
         )
-        for entry in about
+        for entry in json.loads(_content(intent, ABOUT))
     ]
+
+
+def _inside(path: str) -> str:
+    if not path or any(name in ("", ".", "..") or "\0" in name for name in path.split("/")):
+        raise ValueError(f"{path!r} leads out of its root")
+    return path
+
+
+def _content(intent: Path, name: str) -> bytes:
+    if not stat.S_ISREG((intent / name).lstat().st_mode):
+        raise ValueError(f"{name} is no file")
+    return (intent / name).read_bytes()
 
 
 def _write(path: Path, content: bytes) -> None:
