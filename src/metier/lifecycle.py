@@ -12,6 +12,7 @@ trusted; a failure is looked at once it is more than a wrong input:
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any
 from metier import schemas
 from metier.capability import Capability, Contract, Provenance, Status, contract_fields
 from metier.config import LifecycleSettings
-from metier.errors import LibraryError, MetierError
+from metier.errors import LibraryError, MetierError, PublishConflict
 from metier.journal import Journal
 from metier.library import Artifact, Library, Release
 from metier.outcomes import Failed, Ran
@@ -175,20 +176,24 @@ class Lifecycle:
 
     def _promote(self, capability: Capability, count: int, run_id: str) -> None:
         earned = self._standing(count)
-        if earned == "trusted":
-            self._settled.add((capability.id, capability.sha256))
+        owner = (capability.id, capability.sha256)
         try:
-            current = self._library.get(capability.id)
-            same = current.version == capability.version and current.sha256 == capability.sha256
-            if not same or not current.live or RANK[current.status] >= RANK[earned]:
-                return
-            self._library.set_status(current.id, earned, current.replaced_by, expected=current)
+            while (current := self._below(capability, earned)) is not None:
+                with contextlib.suppress(PublishConflict):  # somebody moved it meanwhile, perhaps not as far
+                    self._library.set_status(current.id, earned, current.replaced_by, expected=current)
+                    inputs = "1 input" if count == 1 else f"{count} different inputs"
+                    self._evidence.moved(current, earned, f"ran well on {inputs} beyond its examples", run_id)
         except LibraryError as error:
-            self._settled.add((capability.id, capability.sha256))
+            self._settled.add(owner)
             log.info("%s earned to be %s, which could not be kept: %s", capability.name, earned, error)
-            return
-        inputs = "1 input" if count == 1 else f"{count} different inputs"
-        self._evidence.moved(current, earned, f"ran well on {inputs} beyond its examples", run_id)
+        if earned == "trusted":
+            self._settled.add(owner)
+
+    def _below(self, capability: Capability, earned: Status) -> Capability | None:
+        """The version as it is now, if it is live as the current one and in a lower state; None otherwise."""
+        current = self._library.get(capability.id)
+        same = current.version == capability.version and current.sha256 == capability.sha256
+        return current if same and current.live and RANK[current.status] < RANK[earned] else None
 
     def _standing(self, count: int) -> Status:
         if count >= self._settings.trusted_after:

@@ -196,23 +196,22 @@ class Mutator:
             findings += gates.check_contract(contract, self._taken(), capability, least=0)
             return Checked((f"the source does not build: {error}", *findings))
         beyond = self._beyond(contract, parent)
-        decision = None
+        decision, least = None, 1 if by_hand else gates.MIN_EXAMPLES
         if self._shows_more(contract, parent):
             open_ = len(draft.unfinished)
             findings += gates.check_contract(contract, self._taken(), capability, least=least, open_=open_)
             decision = Decision(None, "nobody") if findings else self._decide(contract, beyond, draft.source, parent)
             if findings or not decision.approved:
-                release = self._release(contract, draft, built, capability, author, prompt_sha256, decision)
+                release = self._release(contract, draft, built, capability, author, prompt_sha256, decision, by_hand)
                 return _undecided(findings, decision, release, beyond, draft.unfinished)
         contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
-        least = 1 if by_hand else gates.MIN_EXAMPLES
         findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
         contract = _with_examples_of(contract, capability)
         findings += gates.check_examples(self._runner, loaded, contract.examples)
         if findings:
             return Checked(tuple(dict.fromkeys(findings)))
         decision = decision or self._decide(contract, beyond, draft.source, parent)
-        release = self._release(contract, draft, built, capability, author, prompt_sha256, decision)
+        release = self._release(contract, draft, built, capability, author, prompt_sha256, decision, by_hand)
         return Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
 
     def _release(
@@ -224,6 +223,7 @@ class Mutator:
         author: str,
         prompt_sha256: str | None,
         decision: Decision,
+        by_hand: bool,
     ) -> Release:
         provenance = Provenance(
             author=author,
