@@ -40,6 +40,15 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert list(Pool(making_squares, 2, seconds=10).map(range(500))) == [n * n for n in range(500)]
 
 
+def making_echoes() -> Callable[[str], str]:
+    return str
+
+
+def test_items_and_results_larger_than_a_pipe_holds_do_not_wait_for_each_other() -> None:
+    items = [f"{number}" * 2_000_000 for number in range(10)] * 3
+    assert list(Pool(making_echoes, 1, seconds=60).map(items)) == items
+
+
 def test_nothing_to_do_is_done_at_once() -> None:
     assert list(Pool(making_squares, 2, seconds=10).map([])) == []
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +19,12 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-BATCH = 16
-"""Items that a worker has at hand, so that it does not wait for the next one."""
+AT_HAND_SECONDS = 0.05
+"""A worker has items for about that long at hand: it does not wait for the next one, and at the end none has much more
+to do than the others."""
+FEWEST_AT_HAND, MOST_AT_HAND = 2, 256
+NAP_SECONDS = 0.002
+"""How long answers are left to gather where workers have enough to do: waking up for each takes the time of short ones."""
 AHEAD = 64
 """Results, in multiples of workers, that may wait for an earlier one."""
 
@@ -37,6 +43,19 @@ class _Worker:
     at_hand: deque[tuple[int, Any]] = field(default_factory=deque)
     """What it was given and has not answered, oldest first: the first is what it works on."""
     since: float = 0.0
+    pace: float = AT_HAND_SECONDS
+    """Seconds that an item takes of late."""
+
+    @property
+    def room(self) -> int:
+        """How many more items it should have at hand."""
+        wanted = int(AT_HAND_SECONDS / self.pace) if self.pace else MOST_AT_HAND
+        return max(FEWEST_AT_HAND, min(MOST_AT_HAND, wanted)) - len(self.at_hand)
+
+    def took(self, count: int, now: float) -> None:
+        """Notes that it answered `count` items since it was last looked at."""
+        self.pace += ((now - self.since) / count - self.pace) / 4
+        self.since = now
 
 
 class Pool(Generic[Item, Result]):
@@ -89,7 +108,7 @@ class Pool(Generic[Item, Result]):
     def _hand_out(self, source: Iterator[tuple[int, Item]], room: int) -> bool:
         """Fills the workers up; whether there may be more items."""
         for worker in self._workers:
-            while len(worker.at_hand) < BATCH and room > 0:
+            while worker.room > 0 and room > 0:
                 entry = next(source, None)
                 if entry is None:
                     return False
@@ -107,14 +126,19 @@ class Pool(Generic[Item, Result]):
     def _collect(self, done: dict[int, Result | Lost]) -> None:
         """Takes what is answered, waiting a little where nothing is; replaces workers that died or hang."""
         busy = [worker for worker in self._workers if worker.at_hand]
+        if busy and all(len(worker.at_hand) * worker.pace > 2 * NAP_SECONDS for worker in busy):
+            time.sleep(NAP_SECONDS)
         ready = connection.wait([worker.pipe for worker in busy], timeout=0.05) if busy else []
         for worker in busy:
             if worker.pipe in ready:
+                answered = 0
                 try:
                     while worker.at_hand and worker.pipe.poll():
                         done[worker.at_hand[0][0]] = worker.pipe.recv()
                         worker.at_hand.popleft()
-                        worker.since = time.monotonic()
+                        answered += 1
+                    if answered:
+                        worker.took(answered, time.monotonic())
                 except (EOFError, OSError):
                     worker.process.join()
                     self._replace(worker, done, f"its process ended ({_how(worker.process.exitcode)})")
@@ -137,9 +161,19 @@ def _work(make: Callable[[], Callable[[Any], Any]], pipe: Connection) -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     with contextlib.suppress(EOFError, OSError):
+        items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(pipe, items), daemon=True).start()
         function = make()
         while True:
-            pipe.send(function(pipe.recv()))
+            pipe.send(function(items.get()))
+    os._exit(0)
+
+
+def _read(pipe: Connection, items: queue.SimpleQueue[Any]) -> None:
+    """Takes items as they come. Were they left in the pipe, it could fill up in both directions, and both ends wait."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            items.put(pipe.recv())
     os._exit(0)
 
 
