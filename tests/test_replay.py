@@ -210,5 +210,5 @@ def test_calls_that_are_not_granted_are_denied(library: Library, runtime: Runtim
 def test_endless_calls_end(library: Library, runtime: Runtime, box: Box) -> None:
     source = 'import host\n\ndef run(input: dict) -> dict:\n    return host.call("again", {})\n'
     publish(library, box, "again", source, effects="read", permissions={"call": ["again"]})
-    with pytest.raises(Exception, match="nested deeper than 8"):
+    with pytest.raises(Exception, match="more than its 32 MiB of memory"):  # each leaves half to the next
         runtime.call("again", {})

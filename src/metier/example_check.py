@@ -20,7 +20,9 @@ class ExampleCheck:
 
     def __init__(self, runtime: Runtime, *, portable: bool = False) -> None:
         self._runtime = runtime
-        self._portable = runtime.runner.on(Box(target=PORTABLE)) if portable else None
+        self._portable = (
+            runtime.runner.on(Box(target=PORTABLE, stack_bytes=runtime.runner.box.stack_bytes)) if portable else None
+        )
 
     def problems(self, capability: Capability) -> list[str | None]:
         """For each example how it does not hold; None for one that does.

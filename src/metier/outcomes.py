@@ -18,6 +18,7 @@ FailureKind = Literal[
     "fuel",
     "time",
     "memory",
+    "table",
     "stack",
     "output",
     "effects",

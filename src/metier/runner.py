@@ -28,7 +28,7 @@ from metier.record import LiveRecord, Record, RecordedFiles, ReplayedRecord
 from metier.sandbox.box import Box, Budget, Execution, Program
 from metier.sandbox.files import Backing, FileSystem, HostFiles
 from metier.sandbox.intents import finish, keep, unfinished
-from metier.sandbox.limits import Limits
+from metier.sandbox.limits import MIB, Limits
 from metier.sandbox.nesting import OuterFiles, adopt
 from metier.sandbox.wasi import Clock, Process, RandomStream
 
@@ -40,9 +40,9 @@ LOCK_SECONDS = 60.0
 """How long a run that writes waits for another one."""
 KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 """What a program may call the kind of its error: a name, since it is shown without the fence of other guest text."""
-LEVELS_A_STACK = 3
-"""Runs in each other on one native stack. Each takes up to `native.STACK_BYTES` and some more, and a thread may have as
-little as 8 MiB, so the next one goes on in a thread of its own."""
+LEVELS_BYTES = 3 * MIB
+"""Stack of runs in each other on one native stack, one at least. Each takes some more, and a thread may have as little
+as 8 MiB, so the next one goes on in a thread of its own."""
 STACK_OF_LEVELS = 16 * 2**20
 """Bytes of native stack of such a thread."""
 
@@ -240,18 +240,33 @@ class Runner:
         stdin = self._checked_input(loaded.capability, value)
         if isinstance(stdin, Failed):
             raise EffectError("input", stdin.error)
-        left = {"fuel": max(1, budget.fuel_left()), "seconds": max(0.001, budget.seconds_left())}
         grant = Grant((loaded.capability.permissions, *outer.grant.layers))
-        run = Run(self, loaded, value, stdin, grant, outer.record, self.limits.model_copy(update=left), None, outer)
-        deep = (outer.depth + 1) % LEVELS_A_STACK == 0
+        run = Run(self, loaded, value, stdin, grant, outer.record, self._left(outer, budget), None, outer)
+        deep = (outer.depth + 1) % max(1, LEVELS_BYTES // self.box.stack_bytes) == 0
         with outer.sql.nested() if outer.sql is not None else nullcontext():
             outcome = _on_fresh_stack(run.outcome) if deep else run.outcome()
             budget.burn(outcome.fuel)
+            budget.spend_effects(run.effects)
+            outer.files.overlay.take_in(min(run.files.overlay.read, outer.files.overlay.readable))
             if isinstance(outcome, Failed):
                 raise EffectError(outcome.code or outcome.kind, outcome.error)
             for change in run.files.changes():
                 adopt(outer.files, change)
         return outcome.output
+
+    def _left(self, outer: Context, budget: Budget) -> Limits:
+        """The limits of a run nested in another one: what that one has left of what the two share."""
+        overlay = outer.files.overlay
+        return self.limits.model_copy(
+            update={
+                "fuel": max(1, budget.fuel_left()),
+                "seconds": max(0.001, budget.seconds_left()),
+                "memory_bytes": max(1, budget.memory_left()),
+                "effects": budget.effects_left(),
+                "overlay_bytes": overlay.room,
+                "read_bytes": overlay.readable,
+            }
+        )
 
     def _called(self, record: Record, capability: str) -> Loaded:
         assert self._resolve is not None
@@ -287,6 +302,15 @@ class _Spare:
     def seconds_left(self) -> float:
         return self._until - time.monotonic()
 
+    def memory_left(self) -> int:
+        return 0
+
+    def effects_left(self) -> int:
+        return 0
+
+    def spend_effects(self, count: int) -> None:
+        pass
+
 
 class Run:
     """One run of a version, on its own or nested in another one (`outer`)."""
@@ -321,6 +345,8 @@ class Run:
         if http is not None and fixtures is not None:  # a rehearsal
             http = http.only_reading
         self._context = Context(self.files, grant, limits, record, call, http, self.sql, depth)
+        self.effects = 0
+        """Requests at the effect door."""
 
     def __enter__(self) -> Self:
         return self
@@ -334,8 +360,15 @@ class Run:
         """Executes it, and judges the execution by the contract."""
         door = Door(INSIDE, OUTSIDE, self._context)
         execution = self._runner.box.execute(self._loaded.program, self._process(), door)
+        self.effects = door.count
         seen = Seen(tuple(self._record.effects), self._record.blobs, self._grant.layers)
         return judge(self._loaded.capability, self._value, execution, seen)
+
+    def _may_nest(self) -> bool:
+        """Whether it may call another capability."""
+        context = self._context
+        allowed = all(layer.call for layer in self._grant.layers)
+        return context.call is not None and allowed and context.depth + 1 < self._limits.call_depth
 
     def _process(self) -> Process:
         capability, grant = self._loaded.capability, self._grant
@@ -353,6 +386,7 @@ class Run:
             stdin=self._stdin,
             arguments=(capability.id,),
             environ=grant.environ,
+            kept_bytes=self._limits.memory_bytes // 2 if self._may_nest() else 0,
         )
 
 

@@ -205,7 +205,7 @@ class Runtime:
             model=given or (chat_model(names.chat, settings.model) if names.chat else None),
             mutation_model=chat_model(names.mutation, settings.model) if names.mutation and given is None else None,
             embedding=names.embedding,
-            box=Box(announce=announce),
+            box=Box(stack_bytes=settings.limits.stack_bytes, announce=announce),
             approver=approver or NoApprover(),
         )
 

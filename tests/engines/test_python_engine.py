@@ -104,7 +104,7 @@ def test_a_program_as_models_write_them_gives_the_right_answer(
 def test_output_is_compact_json_in_utf_8(bench: Bench) -> None:
     code = bench.compile("def run(input):\n    return {'näme': [1, 2.5, None, True], 'again': input}\n")
     output = bench.python.run(bench.store(), Host(), code, '{"x": "é"}')
-    assert output == '{"näme":[1,2.5,null,true],"again":{"x":"é"}}'
+    assert output.decode() == '{"näme":[1,2.5,null,true],"again":{"x":"é"}}'
 
 
 def test_the_sdk_is_there_with_and_without_an_import(bench: Bench) -> None:
@@ -265,9 +265,9 @@ def test_a_program_can_call_a_program_that_calls_a_program(bench: Bench) -> None
 
         def call(self, request: str) -> str:
             output = bench.python.run(bench.store(), Nesting(self.deep - 1), code, json.dumps({"deep": self.deep - 1}))
-            return f'{{"ok": {output}}}'
+            return f'{{"ok": {output.decode()}}}'
 
-    assert bench.python.run(bench.store(), Nesting(3), code, '{"deep": 3}') == "4"
+    assert bench.python.run(bench.store(), Nesting(3), code, '{"deep": 3}') == b"4"
 
 
 # Failures
@@ -359,7 +359,7 @@ def test_recursion_in_c_code_is_stopped_by_the_stack_limit(bench: Bench) -> None
 def test_deeply_nested_input_of_a_sane_depth_is_fine(bench: Bench) -> None:
     code = bench.compile("def run(input):\n    return input\n")
     deep = "[" * 800 + "]" * 800
-    assert bench.python.run(bench.store(), Host(), code, deep) == deep
+    assert bench.python.run(bench.store(), Host(), code, deep) == deep.encode()
 
 
 def test_an_import_behind_the_engines_back_ends_the_program(bench: Bench) -> None:

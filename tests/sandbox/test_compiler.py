@@ -52,4 +52,4 @@ def test_code_that_is_many_times_its_module_is_refused() -> None:
     calls = f"(func {'(call 0)' * 1000})" * 60
     wasm = bytes(wasmtime.wat2wasm(f'(module (func) (memory (export "memory") 1) (func (export "_start")) {calls})'))
     with pytest.raises(InvalidModule, match="native code has more than"):
-        compiled(wasm, Limits(module_bytes=len(wasm)))
+        compiled(wasm, Limits(compiled_bytes=8 * len(wasm)))

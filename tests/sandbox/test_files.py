@@ -365,8 +365,7 @@ def test_names_that_no_program_can_say_are_left_out(hr: Path) -> None:
     assert problem_of(system(hr, grant("**", access="write")).create, "/hr/\ud800") == "invalid"
 
 
-def test_host_files_read_by_one_run_are_bounded_together(hr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metier.sandbox.overlay.READ_BYTES", 4)
-    files = system(hr, grant("**"))
+def test_host_files_read_by_one_run_are_bounded_together(hr: Path) -> None:
+    files = system(hr, grant("**"), Limits(read_bytes=4))
     files.open("/hr/employees.json")
     assert problem_of(files.open, "/hr/reviews/2025.json") == "no_space"

@@ -16,7 +16,7 @@ def call(context: Context, budget: Budget, asked: Mapping[str, Any]) -> Any:
     if context.call is None or not context.grant.allows_call(capability):
         raise EffectError("denied", f"calling {capability} is not allowed")
     if context.depth + 1 >= context.limits.call_depth:
-        raise EffectError("denied", f"calls are nested deeper than {context.limits.call_depth}")
+        raise EffectError("too_deep", f"calls are nested deeper than {context.limits.call_depth}")
     return context.call(context, budget, capability, asked.get("input"))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from metier import schemas
 from metier.permissions import Grant
@@ -19,6 +20,10 @@ from metier.sandbox.wasi import LimitReached
 if TYPE_CHECKING:
     from metier.effects.http import HttpService
     from metier.effects.sql import SqlSession
+
+
+EMPTY_TEXT: Final = 128
+"""Bytes of memory, at most, of a text beside its characters."""
 
 
 class Caller(Protocol):
@@ -85,11 +90,12 @@ class Door:
         self.count += 1
         if self.count > self._limits.effects:
             raise LimitReached("effects", f"the program asked for more than {self._limits.effects} effects")
-        return _answered(lambda: self._carry_out(request, budget))
+        answer = _answered(lambda: self._carry_out(request, budget))
+        return answer if self._fits(answer) else _answered(lambda: self._refuse("the answer"))
 
     def _carry_out(self, request: str, budget: Budget) -> Any:
-        if len(request) > self._limits.effect_bytes:
-            raise EffectError("invalid", f"a request may have {self._limits.effect_bytes} bytes")
+        if not self._fits(request):
+            self._refuse("the request")
         asked = schemas.parse(request, what="the request")
         if not isinstance(asked, dict) or not isinstance(asked.get("op"), str):
             raise EffectError("invalid", 'a request is a JSON object with "op"')
@@ -101,15 +107,23 @@ class Door:
         raise EffectError("denied", f"there is no effect named {name!r}")
 
     def _observed(self, operation: Operation, budget: Budget, asked: dict[str, Any]) -> Any:
-        said = self._context.record.observe(
-            schemas.compact(asked), lambda: _answered(lambda: operation(self._context, budget, asked))
-        )
+        request = schemas.compact(asked)
+        said = self._context.record.observe(request, lambda: _answered(lambda: operation(self._context, budget, asked)))
         told = json.loads(said)
         if "ok" not in told:
             raise EffectError(told["kind"], told["error"])
-        if len(said) > self._limits.effect_bytes:
-            raise EffectError("no_space", f"the answer is larger than {self._limits.effect_bytes} bytes")
         return told["ok"]
+
+    def _fits(self, text: str) -> bool:
+        """Whether a text has no more bytes than an effect may have. One with a few wide characters among many narrow
+        ones takes up to four times as much in memory; more than twice is too much."""
+        most = self._limits.effect_bytes
+        if len(text) > most or sys.getsizeof(text) > 2 * most + EMPTY_TEXT:
+            return False
+        return text.isascii() or len(text.encode("utf-8", "surrogatepass")) <= most
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise EffectError("too_large", f"{what} is larger than {self._limits.effect_bytes} bytes")
 
 
 def _answered(effect: Callable[[], Any]) -> str:

@@ -11,9 +11,14 @@ from metier.effects.door import Context, EffectError, Operation, base64_bytes
 from metier.sandbox.box import Budget
 from metier.sandbox.files import FileError
 
+CONTROLS: Final = bytes(range(0x20))
+"""What JSON writes in six characters, or for some in two."""
+
 
 def read(context: Context, budget: Budget, asked: Mapping[str, Any]) -> dict[str, str]:
     data = bytes(context.files.open(_path(asked, "path")).data)
+    if _said_bytes(data) > context.limits.effect_bytes:
+        raise EffectError("too_large", f"the content as JSON is larger than {context.limits.effect_bytes} bytes")
     try:
         return {"text": data.decode("utf-8")}
     except UnicodeDecodeError:
@@ -73,6 +78,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "files.rmdir": remove_directory,
     "files.rename": rename,
 }
+
+
+def _said_bytes(data: bytes) -> int:
+    """How long a text is as JSON, or what is none as base64 at least: known before either is made."""
+    escaped = len(data) - len(data.translate(None, CONTROLS))
+    quoted = data.count(b'"') + data.count(b"\\")
+    return len(data) + 5 * escaped + quoted
 
 
 def _path(asked: Mapping[str, Any], key: str) -> str:

@@ -16,7 +16,7 @@ from metier.errors import BuildError, InvalidModule
 from metier.outcomes import FailureKind
 from metier.sandbox import modules, wasi
 from metier.sandbox.cache import CompiledCode, default_cache_folder
-from metier.sandbox.engines import ProgramError, PythonEngine, shipped
+from metier.sandbox.engines import MAX_CODE_BYTES, ProgramError, PythonEngine, shipped
 from metier.sandbox.limits import Limits
 from metier.sandbox.native import (
     Guest,
@@ -54,8 +54,8 @@ TRAPS: dict[wasmtime.TrapCode, tuple[FailureKind, str]] = {
     wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS: ("trap", "the program touched memory that it does not have"),
     wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: ("trap", "the program divided by zero"),
 }
-OUT_OF_MEMORY = ("memory minimum size", "GC heap out of memory")
-"""How wasmtime says that a memory, or the heap of what is garbage-collected, cannot be had."""
+OUT_OF_MEMORY = "memory minimum size"
+"""How wasmtime says that a memory cannot be had."""
 
 
 class Budget(Protocol):
@@ -64,9 +64,15 @@ class Budget(Protocol):
     def fuel_left(self) -> int: ...
     def burn(self, fuel: int) -> None: ...
     def seconds_left(self) -> float: ...
+    def memory_left(self) -> int: ...
+    def effects_left(self) -> int: ...
+    def spend_effects(self, count: int) -> None: ...
 
 
 class EffectDoor(Protocol):
+    count: int
+    """Requests so far."""
+
     def call(self, request: str, budget: Budget) -> str: ...
 
 
@@ -93,6 +99,18 @@ class State(Guest):
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
+
+    def memory_left(self) -> int:
+        """Bytes that runs nested in this one may take. Of an engine's memory no more is known than its share."""
+        if self.python_started:
+            return self.process.kept_bytes
+        return self.process.limits.memory_bytes - self.memory_bytes()
+
+    def effects_left(self) -> int:
+        return self.process.limits.effects - self.door.count
+
+    def spend_effects(self, count: int) -> None:
+        self.door.count += count
 
     # What the Python engine asks of its host; see engines.EngineHost.
 
@@ -127,8 +145,9 @@ class Backend:
     `resident_bytes` is how much of a memory stays in place from run to run, wiped; see `native.new_engine`.
     """
 
-    def __init__(self, cache_folder: Path, target: str | None, resident_bytes: int) -> None:
-        self.engine = new_engine(target, resident_bytes=resident_bytes if target is None else None)
+    def __init__(self, cache_folder: Path, target: str | None, resident_bytes: int, stack_bytes: int) -> None:
+        pooled = resident_bytes if target is None else None
+        self.engine = new_engine(target, resident_bytes=pooled, stack_bytes=stack_bytes)
         self.compiled = CompiledCode(self.engine, cache_folder, target)
         self.ticker = Ticker(self.engine)
         self.linker = wasmtime.Linker(self.engine)
@@ -137,10 +156,11 @@ class Backend:
         define(self.linker, "metier", "call", "ii:i", _call, self.keep)
         define(self.linker, "metier", "read", "i", _read, self.keep)
 
-    def store(self, limits: Limits) -> Store:
+    def store(self, limits: Limits, memory_bytes: int) -> Store:
+        """A store for one run. A memory in it may have `memory_bytes`."""
         store = Store(self.engine)
         store.set_limits(
-            memory_size=limits.memory_bytes,
+            memory_size=memory_bytes,
             table_elements=limits.table_elements,
             memories=16,
             tables=TABLES,
@@ -156,6 +176,8 @@ class Program:
 
     prepared: wasmtime.InstancePre
     backend: Backend
+    for_engine: bool
+    """Whether it hands its data to an engine, whose memory then is what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +195,7 @@ class Execution:
 class Box:
     """Compiles, links and executes. One for a process; safe to use from several threads.
 
-    `announce` is told what takes long (a line of text) before it starts.
+    Programs have `stack_bytes` of native stack. `announce` is told what takes long (a line of text) before it starts.
     """
 
     def __init__(
@@ -181,8 +203,10 @@ class Box:
         cache_folder: Path | None = None,
         *,
         target: str | None = None,
+        stack_bytes: int = COMPILING.stack_bytes,
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.stack_bytes = stack_bytes
         self._cache_folder = cache_folder or default_cache_folder()
         self._target = target
         self._announce = announce
@@ -194,7 +218,9 @@ class Box:
         with self._making:
             found = self._backends.get(resident_bytes)
             if found is None:
-                found = self._backends[resident_bytes] = Backend(self._cache_folder, self._target, resident_bytes)
+                found = self._backends[resident_bytes] = Backend(
+                    self._cache_folder, self._target, resident_bytes, self.stack_bytes
+                )
                 if resident_bytes == PYTHON_RESIDENT:
                     define(found.linker, *PYTHON, "ii", self._run_python, found.keep)
             return found
@@ -228,14 +254,16 @@ class Box:
             backend = self._backend(PYTHON_RESIDENT if modules.names_import(wasm, PYTHON[0]) else RESIDENT)
             module = wasmtime.Module(backend.engine, wasm) if small else backend.compiled.module(wasm, limits)
             modules.check_shape(module, OFFERED, PYTHON)
-            return Program(backend.linker.instantiate_pre(module), backend)
+            for_engine = any((wanted.module, wanted.name) == PYTHON for wanted in module.imports)
+            return Program(backend.linker.instantiate_pre(module), backend, for_engine)
         except wasmtime.WasmtimeError as error:
             raise InvalidModule(f"the module does not load: {reason(error)}") from None
 
     def execute(self, program: Program, process: Process, door: EffectDoor) -> Execution:
         """Runs the program to its end, or to the first limit that it reaches. What it does raises nothing."""
-        state = State(program.backend.store(process.limits), process, door)
-        return _measured(program, state)
+        kept = process.kept_bytes if program.for_engine else 0
+        store = program.backend.store(process.limits, process.limits.memory_bytes - kept)
+        return _measured(program, State(store, process, door))
 
     def compile_python(self, source: str, limits: Limits = COMPILING) -> bytes:
         """The bytecode of Python source, compiled inside the engine.
@@ -244,7 +272,7 @@ class Box:
             BuildError: the source does not compile, or compiling it reaches a limit; the message says which.
         """
         backend = self._backend(PYTHON_RESIDENT)
-        with closing(backend.store(limits)) as store:
+        with closing(backend.store(limits, limits.memory_bytes)) as store:
             backend.ticker.arm(store, limits.seconds)
             try:
                 return self.python.compile(store, source)
@@ -258,15 +286,15 @@ class Box:
         if guest.python_started:  # each start is an engine of its own, with its own memory
             raise LimitReached("trap", "the program started the Python engine a second time")
         guest.python_started = True
-        if size > guest.process.limits.module_bytes:  # the host makes several copies of it
-            raise LimitReached("memory", "the program hands the Python engine more code than a module may have")
-        code = memory.read(address, size)
+        if size > MAX_CODE_BYTES:  # the host makes several copies of it
+            raise LimitReached("memory", f"the program hands more than {MAX_CODE_BYTES} bytes of code to its engine")
+        code, process = memory.read(address, size), guest.process
         try:
-            output = self.python.run(guest.store, guest, code, guest.process.stdin.decode("utf-8"))
+            output = self.python.run(guest.store, guest, code, process.stdin, process.limits)
         except ProgramError as error:
-            guest.process.write_stderr(str(error).encode("utf-8", "replace") + b"\n")
+            process.write_stderr(str(error).encode("utf-8", "replace") + b"\n")
             raise Exited(1) from None
-        guest.process.write_stdout(output.encode("utf-8", "surrogatepass"))
+        process.write_stdout(output)
 
     def _component(self, key: str, wasm: Callable[[], bytes]) -> Any:
         def announce() -> None:
@@ -322,8 +350,8 @@ def _stopped(error: wasmtime.Trap | wasmtime.WasmtimeError, state: State) -> tup
         return "memory", "more programs run at once than the sandbox has room for; try again"
     # A program whose memory could not grow usually aborts, and the trap alone does not tell.
     if "table minimum size" in words or "table count" in words:
-        return "memory", f"the program needs more than {TABLES} tables of {limits.table_elements} elements"
-    if any(said in words for said in OUT_OF_MEMORY) or state.memory_bytes() > limits.memory_bytes * 3 // 4:
+        return "table", f"the program needs more than {TABLES} tables of {limits.table_elements} elements"
+    if OUT_OF_MEMORY in words or state.memory_bytes() > limits.memory_bytes * 3 // 4:
         return "memory", f"the program needs more than its {limits.memory_bytes // 2**20} MiB of memory"
     return TRAPS.get(code, ("trap", reason(error))) if code else ("trap", reason(error))
 

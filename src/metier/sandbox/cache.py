@@ -25,7 +25,6 @@ from wasmtime.component import Component
 
 from metier.sandbox.compiler import compile_module
 from metier.sandbox.limits import Limits
-from metier.sandbox.native import STACK_BYTES
 
 log = logging.getLogger(__name__)
 PART = 2**20
@@ -49,7 +48,7 @@ class CompiledCode:
         self._engine = engine
         self._folder = folder
         self._target = target
-        self._setting = f"sha256 tag, {target or 'native'} {platform.machine()} {sys.platform} stack {STACK_BYTES}"
+        self._setting = f"sha256 tag, {target or 'native'} {platform.machine()} {sys.platform}"
 
     def module(self, wasm: bytes, limits: Limits) -> wasmtime.Module:
         """The module compiled, from the cache where it is there, else by a process of its own.

@@ -17,10 +17,6 @@ REJECTED = 3
 """Exit status of the child for a module that does not compile; the reason is its last line on stderr."""
 
 
-CODE_PER_MODULE = 8
-"""Bytes of native code for each byte that a module may have; what compilers make of programs becomes two to four."""
-
-
 def compile_module(wasm: bytes, limits: Limits, into: IO[bytes], target: str | None = None) -> None:
     """Writes the serialized native code of a module to a file.
 
@@ -29,8 +25,8 @@ def compile_module(wasm: bytes, limits: Limits, into: IO[bytes], target: str | N
     """
     command = [
         *(sys.executable, "-I", "-m", "metier.sandbox.compiler"),
-        *(str(int(limits.compile_seconds)), str(limits.compile_memory_bytes)),
-        *(str(limits.module_bytes * CODE_PER_MODULE), target or ""),
+        *map(str, (int(limits.compile_seconds), limits.compile_memory_bytes, limits.compiled_bytes)),
+        target or "",
     ]
     try:
         done = subprocess.run(
@@ -54,6 +50,7 @@ def main() -> int:
 
         resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         if sys.platform == "linux":  # macOS knows the limit by name only
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     import wasmtime
@@ -66,7 +63,7 @@ def main() -> int:
         sys.stderr.write(reason(error) + "\n")
         return REJECTED
     if len(code) > size:
-        sys.stderr.write(f"its native code has more than {size // 2**20} MiB\n")
+        sys.stderr.write(f"its native code has more than {size} bytes\n")
         return REJECTED
     sys.stdout.buffer.write(code)
     return 0

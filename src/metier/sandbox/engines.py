@@ -24,8 +24,12 @@ from wasmtime import WasmtimeError, _ffi
 from wasmtime.component import Component, Linker
 
 from metier.errors import BuildError, SetupMissing
+from metier.sandbox.limits import MIB, Limits
 
 PYTHON = "python-3.14"
+DEFAULT = Limits()
+MAX_CODE_BYTES = 4 * MIB
+"""What the compiled code of one program may have."""
 MAX_RANDOM_BYTES = 1 << 16
 """What one request for random bytes may ask for. CPython asks for 256 at a time."""
 
@@ -62,12 +66,13 @@ class ProgramError(Exception):
 
 
 class _Run:
-    """One call into the engine: its host, the time it slept, and the exception that ended it."""
+    """One call into the engine: its host and limits, the time it slept, and the exception that ended it."""
 
-    __slots__ = ("host", "slept_ns", "stopped_by")
+    __slots__ = ("host", "limits", "slept_ns", "stopped_by")
 
-    def __init__(self, host: EngineHost) -> None:
+    def __init__(self, host: EngineHost, limits: Limits) -> None:
         self.host = host
+        self.limits = limits
         self.slept_ns = 0
         self.stopped_by: BaseException | None = None
 
@@ -119,19 +124,24 @@ class PythonEngine:
         about = shipped()
         return cls(engine, compile_cached(about["sha256"], shipped_wasm), about["name"], about["sha256"])
 
-    def run(self, store: wasmtime.Store, host: EngineHost, code: bytes, input: str) -> str:
+    def run(
+        self, store: wasmtime.Store, host: EngineHost, code: bytes, input: str | bytes, limits: Limits = DEFAULT
+    ) -> bytes:
         """Runs compiled code on a JSON input in a fresh instance and returns the JSON output.
 
-        The store has fuel, deadline and limits set; it may be one in which another instance is running right now.
+        The store has fuel, deadline and limits set; it may be one in which another instance is running right now. Of
+        what is longer than `limits` allow (output, a request, stderr) one byte more is taken, which shows that it is.
 
         Raises:
             ProgramError: the program raised, or returned what is not JSON.
             WasmtimeError: it was stopped by a limit, or reached an import that is not there.
             Exception: whatever a method of `host` raised.
         """
-        is_ok, value = self._call(store, host, self._run_export, code.decode("latin-1"), input)
+        text = code.decode("latin-1").encode("utf-8")
+        given = input.encode("utf-8") if isinstance(input, str) else input
+        is_ok, value = self._call(store, host, limits, limits.stdout_bytes, self._run_export, text, given)
         if not is_ok:
-            raise ProgramError(value)
+            raise ProgramError(value[: limits.stderr_bytes + 1].decode("utf-8", "replace"))
         return value
 
     def compile(self, store: wasmtime.Store, source: str, host: EngineHost | None = None) -> bytes:
@@ -141,18 +151,25 @@ class PythonEngine:
             BuildError: a syntax error with its line, or no fitting function `run`.
         """
         try:
-            source.encode()
+            text = source.encode("utf-8")
         except UnicodeEncodeError as error:
             raise BuildError(f"the source is not valid Unicode: {error}") from None
-        is_ok, value = self._call(store, host or NoHost(), self._compile_export, source)
+        most = 2 * MAX_CODE_BYTES  # a byte of code is at most two of UTF-8
+        is_ok, value = self._call(store, host or NoHost(), DEFAULT, most, self._compile_export, text)
         if not is_ok:
             raise BuildError(json.loads(value)["error"])
-        return value.encode("latin-1")
+        code = b"" if len(value) > most else value.decode("utf-8").encode("latin-1")
+        if not 0 < len(code) <= MAX_CODE_BYTES:
+            raise BuildError(f"the compiled code has more than {MAX_CODE_BYTES} bytes; read large data from a file")
+        return code
 
-    def _call(self, store: wasmtime.Store, host: EngineHost, export: Any, *arguments: str) -> tuple[bool, str]:
+    def _call(
+        self, store: wasmtime.Store, host: EngineHost, limits: Limits, most: int, export: Any, *arguments: bytes
+    ) -> tuple[bool, bytes]:
+        """Whether it went well, and the first `most` bytes and one more of what it returned."""
         context = store._context()
         key = ctypes.cast(context, ctypes.c_void_p).value or 0
-        run, outer = _Run(host), self._runs.get(key)
+        run, outer = _Run(host, limits), self._runs.get(key)
         values = (_ffi.wasmtime_component_val_t * len(arguments))()
         result = _ffi.wasmtime_component_val_t()
         self._runs[key] = run
@@ -170,18 +187,19 @@ class PythonEngine:
             ):
                 raise WasmtimeError("the engine lacks an export")
             for value, argument in zip(values, arguments, strict=True):
-                _put_string(value, argument)
+                _put_bytes(value, argument)
+            del arguments
             self._check(
                 run,
                 _ffi.wasmtime_component_func_call(
                     ctypes.byref(function), context, values, len(values), ctypes.byref(result), 1
                 ),
             )
-            outcome = result.of.result
-            text = _string(outcome.val.contents)
-            is_ok = bool(outcome.is_ok)
-            _ffi.wasmtime_component_val_delete(ctypes.byref(result))
-            return is_ok, text
+            try:
+                outcome = result.of.result
+                return bool(outcome.is_ok), _bytes(outcome.val.contents, most)
+            finally:
+                _ffi.wasmtime_component_val_delete(ctypes.byref(result))
         finally:
             for value in values:
                 if value.kind == _STRING:
@@ -246,11 +264,11 @@ class PythonEngine:
 
 
 def _host_call(run: _Run, arguments: Any, results: Any) -> None:
-    _put_string(results[0], run.host.call(_string(arguments[0])))
+    _put_string(results[0], run.host.call(_string(arguments[0], run.limits.effect_bytes)))
 
 
 def _write_stderr(run: _Run, arguments: Any, results: Any) -> None:
-    run.host.stderr(_string(arguments[0]))
+    run.host.stderr(_string(arguments[0], run.limits.stderr_bytes))
 
 
 def _sleep(run: _Run, arguments: Any, results: Any) -> None:
@@ -340,13 +358,21 @@ _byte_vector = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c
 )
 
 
-def _string(value: Any) -> str:
+def _bytes(value: Any, most: int) -> bytes:
+    """The text as UTF-8, and not more of it than a byte beyond `most`: what is too long is not worth a copy."""
     vector = value.of.string
-    return ctypes.string_at(vector.data, vector.size).decode() if vector.size else ""
+    return ctypes.string_at(vector.data, min(vector.size, most + 1)) if vector.size else b""
+
+
+def _string(value: Any, most: int) -> str:
+    return _bytes(value, most).decode("utf-8", "replace")
 
 
 def _put_string(value: Any, text: str) -> None:
-    data = text.encode()
+    _put_bytes(value, text.encode("utf-8"))
+
+
+def _put_bytes(value: Any, data: bytes) -> None:
     _byte_vector(ctypes.addressof(value) + _VALUE_OFFSET, len(data), data)
     value.kind = _STRING
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import stat as stat_module
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Final, Literal, Protocol
 
 Kind = Literal["file", "directory"]
 Problem = Literal[
@@ -32,6 +33,10 @@ Problem = Literal[
     "name_too_long",
     "too_many",
 ]
+
+
+MAX_NAMES: Final = 65_536
+"""Names of one directory. Listing more would take longer than a deadline may be late."""
 
 
 class FileError(Exception):
@@ -108,12 +113,18 @@ class HostFiles:
         return data
 
     def names(self, root: str, path: str) -> list[str]:
-        """The names in a directory, sorted; those that are not UTF-8 cannot be said to a program and are left out."""
+        """The names in a directory, sorted; those that are not UTF-8 cannot be said to a program and are left out.
+
+        Raises:
+            FileError: not_found; too_many, for a directory with more than MAX_NAMES.
+        """
         try:
-            with self._opened(root, path) as (descriptor, _):
-                names = os.listdir(descriptor)  # noqa: PTH208  # a descriptor, not a path
+            with self._opened(root, path) as (descriptor, _), os.scandir(descriptor) as entries:
+                names = [entry.name for entry in itertools.islice(entries, MAX_NAMES + 1)]
         except OSError:
             raise FileError("not_found", path) from None
+        if len(names) > MAX_NAMES:
+            raise FileError("too_many", path)
         return sorted(name for name in names if name.isascii() or _is_utf8(name))
 
     @contextlib.contextmanager

@@ -19,7 +19,7 @@ MOST: Final = {TYPES: 10_000, IMPORTS: 1_000, EXPORTS: 10_000}
 """Entries of a section that this process makes objects of; compilers of real programs stay far below."""
 SMALL_BYTES: Final = 512
 """What a module has beside its data at most to be compiled without a process of its own."""
-ENGINE_MEMORY_PAGES: Final = 1024
+ENGINE_MEMORY_PAGES: Final = 128
 """Memory of a module that only hands its data to an engine, which has a memory of its own beside it."""
 
 

@@ -18,8 +18,7 @@ from typing import Any
 import wasmtime
 from wasmtime import FuncType, Linker, Trap, ValType, WasmtimeError, _ffi
 
-STACK_BYTES = 2**20
-"""Native stack for WebAssembly frames. One value for the process: it is part of what compiled code is cached under."""
+from metier.sandbox.limits import Limits
 
 LOCK_SECONDS = 0.005
 YIELD_SECONDS = 0.000_05
@@ -45,13 +44,17 @@ POOLED_BYTES = POOLED_MEMORIES * (2**32 + 2**26)
 """Address space of that many: 4 GiB and its guards each. Reserved, not used."""
 WARM_SLOTS = 16
 """Places in the pool that stay prepared for a program that is not running."""
+STACK_BYTES = Limits().stack_bytes
 
 
-def new_engine(target: str | None = None, *, resident_bytes: int | None = None) -> wasmtime.Engine:
+def new_engine(
+    target: str | None = None, *, resident_bytes: int | None = None, stack_bytes: int = STACK_BYTES
+) -> wasmtime.Engine:
     """An engine whose programs are deterministic and can be stopped; "pulley64" is the portable interpreter.
 
     With `resident_bytes`, memories come from a pool that is made once instead of from the system at each run, and that
-    much of a memory is wiped by hand for the next run, which spares the page faults. Compiled code is the same.
+    much of a memory is wiped by hand for the next run, which spares the page faults. Compiled code is the same. A
+    program gets `stack_bytes` of native stack, and no garbage-collected heap: that would be memory beside the limited.
     """
     config = wasmtime.Config()
     config.consume_fuel = True
@@ -61,7 +64,8 @@ def new_engine(target: str | None = None, *, resident_bytes: int | None = None) 
     config.wasm_multi_memory = False
     config.wasm_memory64 = False
     config.wasm_threads = False
-    config.max_wasm_stack = STACK_BYTES
+    config.wasm_gc = False
+    config.max_wasm_stack = stack_bytes
     if target is not None:
         config.target = target
     if resident_bytes is not None and _can_reserve(POOLED_BYTES):

@@ -12,7 +12,7 @@ from typing import Final
 
 from metier.permissions import Access, Grant
 from metier.sandbox.hostfiles import Backing, FileError, Kind
-from metier.sandbox.limits import MIB, Limits
+from metier.sandbox.limits import Limits
 from metier.sandbox.nodes import File, Folder, Link, Node, Place
 
 MAX_PATH: Final = 4096
@@ -25,8 +25,6 @@ MAX_MOVED: Final = 4096
 ENTRY_BYTES: Final = 1024
 MIN_NAMES: Final = 1024
 """A run can make or try one name for so many of `overlay_bytes`, and at least so many."""
-READ_BYTES: Final = 256 * MIB
-"""Host files read by one run, together."""
 
 
 class Overlay:
@@ -139,12 +137,36 @@ class Overlay:
         """The file's content, read from the host on first use."""
         if file.seen_size is not None:
             assert file.origin is not None
-            self._read += file.seen_size
-            if self._read > READ_BYTES:
-                raise FileError("no_space", "files read")
+            self.in_time()
+            self.take_in(file.seen_size)
             file.data = self._backing.read(*file.origin)
             file.seen_size = None
         return file.data
+
+    def take_in(self, size: int) -> None:
+        """Counts bytes that the run takes in from outside and keeps.
+
+        Raises:
+            FileError: no_space, where they are too many.
+        """
+        if self._read + size > self._limits.read_bytes:
+            raise FileError("no_space", "what was read")
+        self._read += size
+
+    @property
+    def read(self) -> int:
+        """Bytes taken in so far."""
+        return self._read
+
+    @property
+    def readable(self) -> int:
+        """Bytes that may still be taken in."""
+        return self._limits.read_bytes - self._read
+
+    @property
+    def room(self) -> int:
+        """Bytes that may still be written."""
+        return self._limits.overlay_bytes - self._written
 
     def write(self, file: File, offset: int, data: bytes) -> None:
         """Puts `data` at `offset`; a gap is filled with zeros."""
@@ -310,7 +332,9 @@ class Overlay:
     def _host_names(self, root: str, path: str) -> list[str]:
         try:
             return self._backing.names(root, path)
-        except FileError:
+        except FileError as error:
+            if error.problem == "too_many":
+                raise
             return []
 
     def _lay(self, path: str, data: bytes) -> None:
@@ -375,6 +399,7 @@ class Overlay:
         pending = [(node, old, new)]
         while pending:
             at, before, after = pending.pop()
+            self.in_time()
             moved.append(at)
             if len(after) > MAX_PATH:
                 raise FileError("name_too_long", after)

@@ -111,6 +111,8 @@ class Process:
     stdin: bytes = b""
     arguments: tuple[str, ...] = ("capability",)
     environ: dict[str, str] = field(default_factory=dict)
+    kept_bytes: int = 0
+    """Memory that an engine of this run may not have, so that runs nested in it can."""
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     descriptors: dict[int, Descriptor] = field(init=False)

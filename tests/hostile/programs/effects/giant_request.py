@@ -1,6 +1,6 @@
 # Makes a request beyond every limit.
 # ends: ran
-# says: "invalid"
+# says: "too_large"
 import json
 import wit_world
 

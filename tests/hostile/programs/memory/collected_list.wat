@@ -1,5 +1,5 @@
 ;; Builds an endless list of garbage-collected arrays, which are not in linear memory.
-;; ends: memory
+;; ends: refused
 (module (type $a (array (mut i64)))
   (type $list (struct (field (ref null $list)) (field (ref $a))))
   (memory (export "memory") 1) (global $head (mut (ref null $list)) (ref.null $list))

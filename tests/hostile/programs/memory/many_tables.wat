@@ -1,5 +1,5 @@
 ;; Has a hundred tables, each just within the limit for one, and fills them all.
-;; ends: memory
+;; ends: table
 ;; says: tables
 (module (memory (export "memory") 1) (elem declare func $g) (func $g)
   {% for i in range(100) %}(table $t{{ i }} 100000 funcref){% endfor %}
