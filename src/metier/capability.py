@@ -66,6 +66,8 @@ class Example(_Strict):
     answer: str | None = None
     fixtures: dict[str, Any] | None = None
     """Files that stand in for the live ones, `{"root/path": content}`: a text, or a value to be written as JSON."""
+    after: dict[str, Any] | None = None
+    """What files hold when it has run, as the host reads them: `{"root/path": content}`, null for one that is gone."""
 
     @model_validator(mode="after")
     def _one_outcome(self) -> Self:

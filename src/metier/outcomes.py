@@ -52,6 +52,8 @@ class Ran:
     """Contents that effects name by their SHA-256."""
     grant: tuple[Permissions, ...] = ()
     """The layers of permissions that it ran under."""
+    changed: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
+    """Of a rehearsal: the files that it would have changed, `root/path`, with what they would hold; None: removed."""
     run_id: str = ""
 
 

@@ -144,16 +144,20 @@ class Runner:
         grant: Permissions | None = None,
     ) -> Ran | Failed:
         """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
-        run = self._prepared(loaded, value, narrowed=(grant,) if grant else (), fixtures=_fixture_files(fixtures))
+        laid = _fixture_files(fixtures)
+        run = self._prepared(loaded, value, narrowed=(grant,) if grant else (), fixtures=laid)
         if isinstance(run, Failed):
             return run
         with run:
             outcome = run.outcome()
             if isinstance(outcome, Ran):
                 try:
-                    run.files.changes()
+                    changes = run.files.changes()
                 except OSError as error:
                     return _failed(outcome, "effects", f"what it wrote could not be kept: {error}")
+                changed: dict[str, bytes | None] = {path[1:]: None for path in laid if not run.files.exists(path)}
+                changed |= {f"{c.root}/{c.path}": c.content for c in changes if not c.directory}
+                return dataclasses.replace(outcome, changed=changed)
             return outcome
 
     def observe(self, request: Mapping[str, Any], grant: Permissions) -> dict[str, Any]:

@@ -196,6 +196,10 @@ WRITING = {
     "effects": "write",
     "permissions": {"files": [{"root": "hr", "path": "rates.json", "access": "write"}]},
     "source": source('open("/hr/rates.json", "w").write("{}")\nreturn {"twice": 2 * input["n"]}'),
+    "examples": [
+        *DRAFT["examples"][:2],
+        {**DRAFT["examples"][2], "fixtures": {"hr/rates.json": {"GBP": 1}}, "after": {"hr/rates.json": {}}},
+    ],
 }
 
 
@@ -240,11 +244,11 @@ def test_with_nobody_to_ask_the_draft_waits_and_is_nobodys_capability(library: L
 
 def test_a_draft_that_does_not_hold_any_more_is_not_approved(library: Library) -> None:
     reading = {
-        "effects": "write",
-        "permissions": WRITING["permissions"],
+        **WRITING,
         "source": "import json\n\n\n"
         + source(
-            'rate = json.load(open("/hr/rates.json"))["GBP"]\nreturn {"twice": 2 * input["n"] if rate == 0.79 else 0}'
+            'rate = json.load(open("/hr/rates.json"))["GBP"]\nopen("/hr/rates.json", "w").write("{}")\n'
+            'return {"twice": 2 * input["n"] if rate in (0.79, 1) else 0}'
         ),
     }
     mutate(library, submit(**reading))
@@ -252,6 +256,35 @@ def test_a_draft_that_does_not_hold_any_more_is_not_approved(library: Library) -
     with Runtime.open(library.path) as runtime:
         assert isinstance(runtime.mutator().approve("double", "Ada"), NotMutated)
         assert [w.id for w in runtime.pending().all()] == ["double"]
+
+
+UNSAVED = {
+    "saves nothing": ('return {"twice": 2 * input["n"]}', "afterwards, but it was not changed"),
+    "saves something else": (
+        'open("/hr/rates.json", "w").write("[]")\nreturn {"twice": 2 * input["n"]}',
+        "afterwards, but it holds []",
+    ),
+    "takes the file away": (
+        'import os\nos.remove("/hr/rates.json")\nreturn {"twice": 2 * input["n"]}',
+        "afterwards, but it holds null",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSAVED)
+def test_the_host_reads_what_a_program_says_that_it_saved(library: Library, name: str) -> None:
+    body, said = UNSAVED[name]
+    outcome, requests, _ = mutate(
+        library, submit(**{**WRITING, "source": source(body)}), submit(**WRITING), approver=Approving(True)
+    )
+    assert isinstance(outcome, Mutated)
+    assert said in requests[1]["messages"][-1]["content"]
+
+
+def test_a_program_that_writes_has_to_show_what_it_leaves(library: Library) -> None:
+    outcome, requests, _ = mutate(library, submit(**{**WRITING, "examples": DRAFT["examples"]}), submit(**WRITING))
+    assert isinstance(outcome, Waits)
+    assert "`after`" in requests[1]["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize(("mode", "rounds"), [("auto", 1), ("deny", 2)])

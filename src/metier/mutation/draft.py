@@ -68,6 +68,10 @@ def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may
                 **free,
                 "description": 'files to use in place of the live ones: {"hr/employees.json": content}',
             },
+            "after": {
+                **free,
+                "description": 'what files hold when a program that writes has run: {"hr/employees.json": content}',
+            },
         },
         "required": ["input"],
     }

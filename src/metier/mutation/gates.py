@@ -58,14 +58,18 @@ def check_examples(runner: Runner, loaded: Loaded, examples: Iterable[Example], 
     """That the built program does on each example what the example says, on copies of the data."""
     findings: list[str] = []
     seen: set[str] = set()
+    saved = not _writes_files(loaded.capability)
     for number, example in enumerate(examples, start=1):
         outcome = runner.rehearse(loaded, example.input, fixtures=example.fixtures)
+        saved = saved or (isinstance(outcome, Ran) and bool(outcome.changed))
         problem = mismatch(example, outcome)
         if problem is not None:
             debris = _debris(outcome)
             told = "" if debris in seen else debris
             seen.add(debris)
             findings.append(f"example {number}, input {_shown(example.input)}: {problem}{told}")
+    if not saved and not findings:
+        findings.append("it asks to write files, but no example changed one: nothing was saved")
     return findings
 
 
@@ -103,7 +107,34 @@ def mismatch(example: Example, outcome: Ran | Failed) -> str | None:
         return f"expected an error, but it returned {_shown(outcome.output)}"
     if not same_json(example.output, outcome.output):
         return f"expected output {_shown(example.output)}, but it returned {_shown(outcome.output)}"
+    return _state_mismatch(example, outcome.changed)
+
+
+def _state_mismatch(example: Example, changed: Mapping[str, bytes | None]) -> str | None:
+    """How the files differ from what the example says of them, as the host reads them."""
+    before = {path.lstrip("/"): content for path, content in (example.fixtures or {}).items()}
+    for name, expected in (example.after or {}).items():
+        path = name.lstrip("/")
+        if path not in changed:
+            if path not in before or not same_json(expected, before[path]):
+                return f"expected {path} to hold {_shown(expected)} afterwards, but it was not changed"
+            continue
+        content = changed[path]
+        held = None if content is None else _held(content, expected)
+        if not same_json(held, expected):
+            return f"expected {path} to hold {_shown(expected)} afterwards, but it holds {_shown(held)}"
     return None
+
+
+def _held(content: bytes, expected: Any) -> Any:
+    """What a file holds: text where a text is expected, else its JSON value, or text if it has none."""
+    text = content.decode("utf-8", "replace")
+    if isinstance(expected, str):
+        return text
+    try:
+        return schemas.parse(content, what="the file")
+    except schemas.InvalidJson:
+        return text
 
 
 def same_json(a: Any, b: Any) -> bool:
@@ -136,6 +167,10 @@ def _example_problems(contract: Contract, least: int, open_: int) -> list[str]:
     if len(distinct) + open_ < least:
         same = "" if len(distinct) == len(examples) else ", some of them with the same input"
         findings.append(f"{len(examples)} examples{same}; at least {least} are needed that differ")
+    if least >= MIN_EXAMPLES and _writes_files(contract) and not any(e.after for e in examples):
+        findings.append(
+            "it writes files, so an example with `fixtures` has to say in `after` what the files hold when it has run"
+        )
     if not open_ and not any(e.error is None for e in examples):
         findings.append("at least one example must have an output")
     for number, example in enumerate(examples, start=1):
@@ -151,6 +186,10 @@ def _example_problems(contract: Contract, least: int, open_: int) -> list[str]:
                 "paths to a text or number, such as {name} or {employees.0.name}"
             )
     return findings
+
+
+def _writes_files(contract: Contract) -> bool:
+    return any(f.access == "write" for f in contract.permissions.files)
 
 
 def _replacement_problems(contract: Contract, parent: Capability) -> list[str]:
