@@ -24,7 +24,7 @@ AT_HAND_SECONDS = 0.05
 to do than the others."""
 FEWEST_AT_HAND, MOST_AT_HAND = 2, 256
 NAP_SECONDS = 0.002
-"""How long answers are left to gather where workers have enough to do: waking up for each takes the time of short ones."""
+"""How long answers gather where workers have enough to do: waking up for each takes the time of short ones."""
 AHEAD = 64
 """Results, in multiples of workers, that may wait for an earlier one."""
 
