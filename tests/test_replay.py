@@ -175,6 +175,8 @@ def change(runtime: Runtime, statement: str) -> None:
         ("UPDATE runs SET input = '{\"a\": 1}'", "outcome"),
         ("UPDATE runs SET sha256 = 'x'", "identity"),
         ("UPDATE runs SET effects = replace(effects, 'people.json', 'peoples.json')", "effects"),
+        ("UPDATE runs SET effects = replace(effects, 'ok\\', 'ko\\')", "effects"),
+        ("UPDATE runs SET effects = replace(effects, ':', '')", "effects"),
         ("UPDATE runs SET capability = 'gone'", "identity"),
         ("DELETE FROM blobs", "effects"),
     ],

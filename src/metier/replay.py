@@ -44,6 +44,8 @@ def replay(runner: Runner, load: Callable[[str, int], Loaded], recorded: Recorde
         outcome = runner.replay(loaded, recorded.input, recorded.permissions, record)
     except Diverged as diverged:
         return compared(f"effects: {diverged}")
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # an answer that no effect gives
+        return compared(f"effects: what the record tells is damaged ({type(error).__name__})")
     return compared(_first_difference(recorded, outcome, record.left))
 
 
