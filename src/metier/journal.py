@@ -94,6 +94,19 @@ class Recorded:
     fuel: int
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run as it is going to stand in the journal: JSON values by column, and the contents that it saw."""
+
+    row: Mapping[str, Any]
+    blobs: Mapping[str, bytes]
+
+
+def is_row(row: Any) -> bool:
+    """Whether this can be the row of an `Entry`, which may have come from a file."""
+    return isinstance(row, dict) and set(row) == {*HASHED, "seconds"} and _is_sound(row)
+
+
 def new_run_id() -> str:
     """Sorts by time: milliseconds since 1970 in hex, then 40 random bits."""
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}"
@@ -108,6 +121,7 @@ class Journal:
         self._store = LocalStore(path, layout=LAYOUT, tables=tables, upgrades=upgrades, write_ahead=True)
         self.evidence = evidence.Evidence(self._store)
         self._keep_runs = keep_runs
+        self._keeps = path is not None
 
     def task(
         self,
@@ -133,24 +147,45 @@ class Journal:
         task_run_id: str | None,
         also: Callable[[sqlite3.Connection], Result] | None = None,
     ) -> Result | None:
-        """Keeps one run of a capability. What `also` does in the same transaction is returned; None without it."""
-        row = _row(outcome, capability, task_run_id)
+        """Keeps one run of a capability, unless it is kept already. What `also` does in the same transaction is
+        returned; None without it."""
+        return self._append(self.entry(outcome, capability, task_run_id=task_run_id), also)
 
-        def append(connection: sqlite3.Connection) -> Result | None:
+    @property
+    def keeps(self) -> bool:
+        """Whether runs are kept at all."""
+        return self._keeps
+
+    def entry(self, outcome: Ran | Failed, capability: Capability, *, task_run_id: str | None) -> Entry:
+        """What `append` is to be given; by itself it changes nothing."""
+        return Entry(_row(outcome, capability, task_run_id), outcome.blobs)
+
+    def append(self, entry: Entry) -> bool:
+        """Keeps a run, unless it is kept already. Whether it is."""
+        return self._append(entry, lambda _: True) is True
+
+    def _append(self, entry: Entry, also: Callable[[sqlite3.Connection], Result] | None) -> Result | None:
+        row = dict(entry.row)
+
+        def append(connection: sqlite3.Connection) -> None:
             last = connection.execute("SELECT hash FROM runs ORDER BY seq DESC LIMIT 1").fetchone()
             row["previous"] = last[0] if last and isinstance(last[0], str) else BEGINNING
             row["hash"] = _hash(row)
             columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
             values = [row[name] for name in COLUMNS]
             seq = connection.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", values).lastrowid  # noqa: S608
-            for key, content in outcome.blobs.items():
+            for key, content in entry.blobs.items():
                 connection.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (key, content))
                 connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (seq, key))
             if seq is not None and seq % PRUNE_EVERY == 0:
                 self._prune(connection, seq)
+
+        def whole(connection: sqlite3.Connection) -> Result | None:
+            if not connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (row["run_id"],)).fetchone():
+                append(connection)
             return also(connection) if also is not None else None
 
-        return self._store.transact(append)
+        return self._store.transact(whole)
 
     def recent(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first, each as a JSON-able object with the task that it served."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import re
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from metier import schemas
 from metier.capability import Capability
+from metier.commits import Commits, NotKept
 from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService, SqlSession, SqlStores
 from metier.errors import InvalidModule, MetierError
+from metier.journal import Journal, new_run_id
 from metier.locks import exclusive
 from metier.outcomes import Effect, Failed, FailureKind, Ran
 from metier.permissions import Grant, Permissions
@@ -27,11 +30,11 @@ from metier.printable import visible
 from metier.record import LiveRecord, Record, RecordedFiles, ReplayedRecord
 from metier.sandbox.box import Box, Budget, Execution, Program
 from metier.sandbox.files import Backing, FileSystem, HostFiles
-from metier.sandbox.intents import finish, keep, unfinished
 from metier.sandbox.limits import MIB, Limits
 from metier.sandbox.nesting import OuterFiles, adopt
 from metier.sandbox.wasi import Clock, Process, RandomStream
 
+log = logging.getLogger(__name__)
 FIXED_TIME_NS = 946_684_800 * 10**9
 """Where wall time starts for a run without a recorded clock: 2000-01-01T00:00:00Z."""
 
@@ -59,6 +62,7 @@ class Runner:
     """Runs capabilities of one library with its operator's roots, policy and limits.
 
     `state` is the library's state folder, where several changes are made one; `checkpoint` hears each step of that.
+    `journal` gets the record of a run that changed something, in the same step; the others are the caller's to keep.
     `resolve` finds a version of an id (None: the live one), for calls between capabilities; without it they are denied.
     """
 
@@ -74,13 +78,15 @@ class Runner:
         resolve: Callable[[str, int | None], Loaded] | None = None,
         http: HttpService | None = None,
         stores: SqlStores | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.box = box
         self.limits = limits
         self._roots = roots
         self._policy = policy
         self._state = state
-        self._checkpoint = checkpoint
+        self._journal = journal
+        self._commits = Commits(state, roots, stores, journal, checkpoint)
         self._resolve = resolve
         self._http = http
         self._stores = stores
@@ -95,6 +101,7 @@ class Runner:
             state=self._state,
             http=self._http,
             stores=self._stores,
+            journal=self._journal,
         )
 
     def load(self, capability: Capability, wasm: bytes) -> Loaded:
@@ -113,27 +120,44 @@ class Runner:
         except InvalidModule as error:
             raise InvalidModule(f"{capability.id}: {error}") from None
 
-    def run(self, loaded: Loaded, value: Any, *, grant: Permissions | None = None) -> Ran | Failed:
-        """Runs it on live data and commits what it wrote, if it ended well. `grant` narrows what it may do."""
-        if unfinished(self._state):
-            self._finish()
+    def run(
+        self, loaded: Loaded, value: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
+    ) -> Ran | Failed:
+        """Runs it on live data and commits what it wrote, if it ended well. `grant` narrows what it may do.
+
+        Raises:
+            LibraryError: other runs that write take too long.
+        """
         run = self._prepared(loaded, value, narrowed=(grant,) if grant else ())
         if isinstance(run, Failed):
             return run
-        with run:
-            if loaded.capability.effects != "write":
-                return run.outcome()
-            if self._state is None:
-                return self._committed(run)
-            # Two runs that change the same data take turns, or the later would undo the earlier.
-            with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
-                return self._committed(run)
+        with run, ExitStack() as turn:
+            try:
+                self._take_turn(run, turn)
+            except (OSError, NotKept) as error:
+                return _not_run(loaded.capability, value, error)
+            if run.writes:
+                return self._committed(run, task_run_id)
+            return run.outcome()
 
-    def _finish(self) -> None:
-        """Waits for a commit that is under way, or makes one real that a crash broke off."""
-        assert self._state is not None
-        with exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS):
-            finish(self._state, self._roots)
+    def recover(self) -> None:
+        """Brings to an end what a crash broke off; what cannot be is logged, and kept from the runs it concerns."""
+        try:
+            for left in self._commits.settle():
+                log.warning("%s", left)
+        except MetierError as error:
+            log.warning("%s", error)
+
+    def _take_turn(self, run: Run, turn: ExitStack) -> None:
+        """Two runs that change the same data take turns, or the later would undo the earlier.
+
+        Raises:
+            NotKept: an earlier run was broken off, and this one could see half of what it did.
+            OSError: the state folder cannot be written.
+        """
+        if run.writes and self._state is not None:
+            turn.enter_context(exclusive(self._state / DATA_LOCK, timeout=LOCK_SECONDS))
+        self._commits.must_be_settled(run.grant)
 
     def rehearse(
         self,
@@ -149,6 +173,10 @@ class Runner:
         if isinstance(run, Failed):
             return run
         with run:
+            try:
+                self._commits.must_be_settled(run.grant)
+            except NotKept as error:
+                return _not_run(loaded.capability, value, error)
             outcome = run.outcome()
             if isinstance(outcome, Ran):
                 try:
@@ -217,19 +245,26 @@ class Runner:
             problem = line = f"the input has {len(stdin)} bytes, more than the limit of {self.limits.stdin_bytes}"
         return stdin if problem is None else Failed(capability.id, capability.version, value, "input", line)
 
-    def _committed(self, run: Run) -> Ran | Failed:
-        outcome = run.outcome()
-        if isinstance(outcome, Ran):
-            try:
-                changes = run.files.changes()
-                if run.sql is not None:
-                    run.sql.commit()
-                keep(self._state, self._roots, changes, checkpoint=self._checkpoint)
-            except OSError as error:
-                return _failed(outcome, "effects", f"what it wrote could not be kept: {error.strerror or error}")
-            except Exception as error:  # drivers raise what they like
-                return _failed(outcome, "effects", f"a store could not be committed ({type(error).__name__})")
-        return outcome
+    def _committed(self, run: Run, task_run_id: str | None) -> Ran | Failed:
+        outcome, capability, entry = run.outcome(), run.capability, None
+        if isinstance(outcome, Failed):
+            return outcome
+        if self._journal is not None:
+            outcome = dataclasses.replace(outcome, run_id=new_run_id())
+            entry = self._journal.entry(outcome, capability, task_run_id=task_run_id)
+        try:
+            self._commits.keep(run.files.changes(), run.sql, entry)
+        except OSError as error:
+            problem = f"what it wrote could not be kept: {error.strerror or error}"
+        except NotKept as error:
+            problem = str(error)
+        except MetierError:
+            raise
+        except Exception as error:  # drivers raise what they like
+            problem = f"a store could not be committed ({type(error).__name__})"
+        else:
+            return outcome
+        return _failed(outcome, "effects", problem)
 
     def nested(self, outer: Context, budget: Budget, capability: str, value: Any) -> Any:
         """The output of a capability that another one calls.
@@ -333,9 +368,11 @@ class Run:
     ) -> None:
         self._runner = runner
         self._loaded = loaded
+        self.capability = loaded.capability
+        self.writes = loaded.capability.effects == "write"
+        self.grant = grant
         self._value = value
         self._stdin = stdin
-        self._grant = grant
         self._record = record
         self._limits = limits
         host: Backing = HostFiles(runner._roots, limits.effect_bytes)
@@ -365,17 +402,17 @@ class Run:
         door = Door(INSIDE, OUTSIDE, self._context)
         execution = self._runner.box.execute(self._loaded.program, self._process(), door)
         self.effects = door.count
-        seen = Seen(tuple(self._record.effects), self._record.blobs, self._grant.layers)
+        seen = Seen(tuple(self._record.effects), self._record.blobs, self.grant.layers)
         return judge(self._loaded.capability, self._value, execution, seen)
 
     def _may_nest(self) -> bool:
         """Whether it may call another capability."""
         context = self._context
-        allowed = all(layer.call for layer in self._grant.layers)
+        allowed = all(layer.call for layer in self.grant.layers)
         return context.call is not None and allowed and context.depth + 1 < self._limits.call_depth
 
     def _process(self) -> Process:
-        capability, grant = self._loaded.capability, self._grant
+        capability, grant = self._loaded.capability, self.grant
         start_ns = FIXED_TIME_NS
         seed = hashlib.sha256(self._stdin + (capability.sha256 or capability.id).encode()).digest()
         if grant.clock == "recorded":
@@ -485,6 +522,11 @@ def _own_error(stderr: str) -> tuple[str, str]:
 def _line(text: str, limit: int) -> str:
     """Words of a program as one line that moves no cursor."""
     return visible(" ".join(text[: 8 * limit].split())[:limit])
+
+
+def _not_run(capability: Capability, value: Any, error: Exception) -> Failed:
+    said = f"the library's folder cannot be written: {error.strerror or error}" if isinstance(error, OSError) else error
+    return Failed(capability.id, capability.version, value, "effects", str(said))
 
 
 def _failed(ran: Ran, kind: FailureKind, error: str) -> Failed:

@@ -159,6 +159,7 @@ class Runtime:
         self._approver = approver
         self._roots = root_paths(library.path, settings)
         state = _state_folder(library)
+        self.journal = Journal(state, keep_runs=settings.journal.runs)
         self.runner = Runner(
             box,
             roots=self._roots,
@@ -168,9 +169,9 @@ class Runtime:
             resolve=lambda id, version: self.load(library.get(id, version)),
             http=HttpService(networks=settings.http.networks, secrets=secret_readers(library.path, settings)),
             stores=SqlStores(settings.stores, library.path),
+            journal=self.journal,
         )
         self.memory = TaskMemory(state)
-        self.journal = Journal(state, keep_runs=settings.journal.runs)
         self.lifecycle = Lifecycle(library, self.journal, settings.lifecycle, self._rehearse)
         self._state = state
         self._index: CapabilityIndex | None = None
@@ -199,7 +200,7 @@ class Runtime:
         named = model if isinstance(model, str) else None
         names = resolve_models(settings.model, named, os.environ)
         given = model if model is not None and not isinstance(model, str) else None
-        return cls(
+        runtime = cls(
             opened,
             settings,
             model=given or (chat_model(names.chat, settings.model) if names.chat else None),
@@ -208,6 +209,8 @@ class Runtime:
             box=Box(stack_bytes=settings.limits.stack_bytes, announce=announce),
             approver=approver or NoApprover(),
         )
+        runtime.runner.recover()
+        return runtime
 
     # Solving a task
 
@@ -338,11 +341,11 @@ class Runtime:
         """Runs one version on live data, keeps the run in the journal and draws the consequence for the version's
         state. `grant` narrows what it may do."""
         try:
-            outcome = self.runner.run(self.load(capability), input, grant=grant)
+            outcome = self.runner.run(self.load(capability), input, grant=grant, task_run_id=task_run_id)
         except InvalidModule as error:
             said = str(error).removeprefix(f"{capability.id}: ")
             outcome = Failed(capability.id, capability.version, input, "module", said)
-        outcome = dataclasses.replace(outcome, run_id=new_run_id())
+        outcome = dataclasses.replace(outcome, run_id=outcome.run_id or new_run_id())
         follows = self.lifecycle.ended(outcome, capability, task_run_id=task_run_id, judged=grant is None)
         return dataclasses.replace(outcome, consequence=follows) if isinstance(outcome, Failed) and follows else outcome
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metier.effects import EffectError, SqlStores
-from metier.effects.postgresql import PostgresqlConnection
+from metier.effects.decisions import Undecided
+from metier.effects.postgresql import PostgresqlConnection, committed
 from metier.effects.statements import Statement, understood
 from metier.outcomes import Failed, Ran
 from metier.permissions import Permissions
@@ -376,3 +378,43 @@ def test_a_statement_that_the_server_does_not_end_is_cut_off(server: str, tmp_pa
         opened.run(endless, 0.2, lambda *_: True)
     assert ended.value.kind == "timeout"
     opened.close()
+
+
+def test_a_transaction_can_be_asked_for_after_its_connection_is_gone(
+    opened: Opened, server: str, tmp_path: Path
+) -> None:
+    arguments = psycopg.conninfo.conninfo_to_dict(server)
+    for commits in (True, False):
+        insert = understood(f"INSERT INTO notes (text) VALUES ('asked {commits}')", [], "postgresql")
+        connection = opened()
+        connection.run(insert, 5, all_of_it)
+        identity = connection.prepare("library", "hr", "run")
+        if commits:
+            connection.commit()
+        connection.close()
+        assert committed(arguments, identity) is commits
+    for changed in ({"transaction": "9999999999"}, {"transaction": "700"}, {"place": "elsewhere"}):
+        with pytest.raises(Undecided):
+            committed(arguments, identity | changed)
+    with pytest.raises(Undecided) as caught:
+        committed(arguments | {"host": "127.0.0.1", "port": "1"}, identity)
+    assert "127.0.0.1" not in str(caught.value)
+    with psycopg.connect(server, autocommit=True) as db:
+        db.execute("DELETE FROM public.notes")
+
+
+def test_a_transaction_that_is_being_ended_is_waited_for(opened: Opened, server: str) -> None:
+    connection = opened()
+    connection.run(understood("INSERT INTO notes (text) VALUES ('slow')", [], "postgresql"), 5, all_of_it)
+    identity = connection.prepare("library", "hr", "run")
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(committed, psycopg.conninfo.conninfo_to_dict(server), identity)
+        with psycopg.connect(server, autocommit=True) as db:
+            while not db.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_xact_status%' AND pid <> pg_backend_pid()"
+            ).fetchone():
+                assert not answer.done()
+        connection.commit()
+        assert answer.result() is True
+    with psycopg.connect(server, autocommit=True) as db:
+        db.execute("DELETE FROM public.notes")

@@ -11,40 +11,30 @@ from typing import Any
 import pytest
 
 from metier.cli.approval import screen
-from metier.sandbox.intents import FOLDER, finish
+from metier.commits import FOLDER, Commits
 from tests.conftest import capability
 
-ENTRY: dict[str, Any] = {"root": "docs", "path": "new.txt", "directory": False, "removed": False, "content": "0"}
+ENTRY: dict[str, Any] = {"root": "docs", "path": "new.txt", "size": 5, "directory": False, "removed": False}
+INTENT: dict[str, Any] = {"store": None, "identity": {}, "row": None, "blobs": []}
 
 
-def _says(*changes: Any) -> Callable[[Path], None]:
+def _says(*changes: Any, **others: Any) -> Callable[[Path], None]:
     def write(intent: Path) -> None:
-        (intent / "0").write_text("owned", encoding="utf-8")
-        (intent / "changes.json").write_text(json.dumps(changes), encoding="utf-8")
+        intent.write_text(json.dumps({"changes": changes} | INTENT | others) + "\nowned", encoding="utf-8")
 
     return write
 
 
 def _nested(intent: Path) -> None:
-    (intent / "changes.json").write_text("[" * 100_000, encoding="utf-8")
+    intent.write_text("[" * 100_000, encoding="utf-8")
 
 
 def _link(intent: Path) -> None:
-    _says(ENTRY)(intent)
-    (intent / "0").unlink()
-    (intent / "0").symlink_to("../../../secret.txt")
+    _says(ENTRY)(intent.parents[2] / "secret.txt")
+    intent.symlink_to("../../secret.txt")
 
 
-def _pipe(intent: Path) -> None:
-    _says(ENTRY)(intent)
-    (intent / "0").unlink()
-    os.mkfifo(intent / "0")
-
-
-def _pipe_of_changes(intent: Path) -> None:
-    os.mkfifo(intent / "changes.json")
-
-
+@pytest.mark.parametrize("name", ["0123456789abcdef", ".staged-0123456789abcdef"])
 @pytest.mark.parametrize(
     "craft",
     [
@@ -52,26 +42,35 @@ def _pipe_of_changes(intent: Path) -> None:
         pytest.param(_says({**ENTRY, "path": "sub/../../outside.txt"}), id="a path up and down"),
         pytest.param(_says({**ENTRY, "path": "/outside.txt"}), id="an absolute path"),
         pytest.param(_says({**ENTRY, "path": 7}), id="a path that is none"),
-        pytest.param(_says({**ENTRY, "root": "other"}), id="a root that is none"),
-        pytest.param(_says({**ENTRY, "content": "../../../secret.txt"}), id="content of elsewhere"),
-        pytest.param(_says({**ENTRY, "path": "../secret.txt", "content": None}), id="content that is none"),
+        pytest.param(_says({**ENTRY, "size": 6}), id="more content than there is"),
+        pytest.param(_says({**ENTRY, "size": -1}), id="less content than nothing"),
+        pytest.param(_says({**ENTRY, "size": "5"}), id="a size that is none"),
         pytest.param(_says("text", 7, None), id="no changes"),
+        pytest.param(_says(ENTRY, store=7), id="a store that is none"),
+        pytest.param(_says(ENTRY, identity=[]), id="an identity that is none"),
+        pytest.param(_says(ENTRY, identity={"run": {}}), id="an identity of no text"),
+        pytest.param(_says(ENTRY, row={"run_id": "x"}), id="a record that is none"),
+        pytest.param(_says(ENTRY, blobs=7), id="contents that are none"),
         pytest.param(_nested, id="nested without end"),
-        pytest.param(_link, id="a link to content"),
-        pytest.param(_pipe, id="a pipe for content"),
-        pytest.param(_pipe_of_changes, id="a pipe for changes"),
+        pytest.param(_link, id="a link"),
+        pytest.param(os.mkfifo, id="a pipe"),
+        pytest.param(Path.mkdir, id="a folder"),
     ],
 )
-def test_a_crafted_commit_is_dropped_and_changes_nothing(tmp_path: Path, craft: Callable[[Path], None]) -> None:
-    docs, intent = tmp_path / "docs", tmp_path / "state" / FOLDER / "0123456789abcdef"
+def test_a_crafted_commit_is_dropped_and_changes_nothing(
+    tmp_path: Path, craft: Callable[[Path], None], name: str
+) -> None:
+    docs, state = tmp_path / "docs", tmp_path / "state"
     (docs / "sub").mkdir(parents=True)
-    intent.mkdir(parents=True)
+    (state / FOLDER).mkdir(parents=True)
     (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
-    craft(intent)
-    finish(tmp_path / "state", {"docs": docs})
-    assert not intent.exists()
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["commits", "docs", "secret.txt", "state", "sub"]
-    assert (tmp_path / "secret.txt").read_text(encoding="utf-8") == "secret"
+    craft(state / FOLDER / name)
+    secret = (tmp_path / "secret.txt").read_bytes()
+    assert Commits(state, {"docs": docs}, None, None).settle() == []
+    assert {path.name for path in tmp_path.rglob("*")} - {f".damaged-{name}", "commit.lock"} == {
+        *("commits", "docs", "secret.txt", "state", "sub")
+    }
+    assert (tmp_path / "secret.txt").read_bytes() == secret
 
 
 @pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])

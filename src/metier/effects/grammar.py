@@ -130,5 +130,8 @@ TYPES: Final[dict[str, frozenset[str]]] = {
     "postgresql": frozenset(f"{_TYPES} TIMESTAMPTZ TIMETZ INTERVAL UUID JSONB".split()),
 }
 
-SYSTEM_NAMES: Final[dict[str, tuple[str, ...]]] = {"sqlite": ("sqlite_", "pragma_"), "postgresql": ("pg_",)}
+SYSTEM_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "sqlite": ("sqlite_", "pragma_", "metier_commits"),
+    "postgresql": ("pg_",),
+}
 """Beginnings of names of what belongs to the database itself. No permission opens it."""

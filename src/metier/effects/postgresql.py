@@ -6,12 +6,13 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from metier import schemas
 from metier.effects.answers import Answer, answer, said
+from metier.effects.decisions import ASK_SECONDS, Undecided
 from metier.effects.door import EffectError
 from metier.effects.statements import Statement
 from metier.effects.watch import WATCH
@@ -47,6 +48,13 @@ KINDS: Final = {
 CONNECT_SECONDS: Final = 10
 GRACE_SECONDS: Final = 0.25
 """How long the server may be late to end a statement, before the connection is cut."""
+LOOK_AGAIN_SECONDS: Final = 0.05
+IDENTITY: Final = """SELECT current_database()::text,
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END,
+    has_function_privilege('pg_control_system()', 'execute')"""
+CLUSTER: Final = "SELECT system_identifier::text FROM pg_control_system()"
+"""What transaction numbers mean something in: database, timeline (another one after a failover or a restored backup),
+and the cluster, where a role may ask for it."""
 
 
 class PostgresqlConnection:
@@ -140,13 +148,25 @@ class PostgresqlConnection:
         if self._in_transaction():
             self._own(*([f"ROLLBACK TO SAVEPOINT {name}"] if undo else []), f"RELEASE SAVEPOINT {name}")
 
+    def prepare(self, library: str, store: str, run: str) -> dict[str, str]:
+        """The number of the transaction; what `committed` can be asked with. Raises psycopg.Error."""
+        self._must_be_in_transaction()
+        # A commit that may be lost with the server's memory decides nothing; whatever is stricter stays.
+        self._own(
+            "SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        return {"transaction": _one(self._raw, "SELECT pg_current_xact_id()::text")[0], "place": _place(self._raw)}
+
     def commit(self) -> None:
         """Raises psycopg.Error if what was written cannot be kept."""
+        self._must_be_in_transaction()
+        self._own("COMMIT")
+
+    def _must_be_in_transaction(self) -> None:
         import psycopg
 
         if not self._in_transaction():  # COMMIT would end a failed transaction without a word
             raise psycopg.OperationalError("the transaction was undone by an earlier failure")
-        self._own("COMMIT")
 
     def close(self) -> None:
         self._raw.close()
@@ -159,6 +179,42 @@ class PostgresqlConnection:
     def _own(self, *statements: str) -> None:
         """Carries out statements of our own, in one exchange."""
         self._raw.execute("; ".join(statements).encode())
+
+
+def committed(arguments: dict[str, Any], identity: Mapping[str, str]) -> bool:
+    """Whether the transaction that `prepare` named was committed. One that is being ended is waited for.
+
+    Raises:
+        Undecided: the server cannot be asked, knows it no more, or is not the one that it was.
+    """
+    import psycopg
+
+    try:
+        with psycopg.connect(**{"connect_timeout": ASK_SECONDS, **arguments}, autocommit=True) as connection:
+            if _place(connection) != identity["place"]:
+                raise Undecided("it is not the database, or not the history of it, that the run changed")
+            until, status = time.monotonic() + ASK_SECONDS, "in progress"
+            while status == "in progress" and time.monotonic() < until:
+                (status,) = _one(connection, "SELECT pg_xact_status(%s::xid8)", identity["transaction"])
+                time.sleep(LOOK_AGAIN_SECONDS if status == "in progress" else 0)
+    except psycopg.Error as error:
+        raise Undecided(f"it cannot be asked ({type(error).__name__})") from None
+    if status not in ("committed", "aborted"):
+        raise Undecided(
+            "the transaction is still in progress" if status else "it does not know the transaction any more"
+        )
+    return status == "committed"
+
+
+def _place(connection: psycopg.Connection[Any]) -> str:
+    database, timeline, may_ask = _one(connection, IDENTITY)
+    return "/".join((database, timeline, *(_one(connection, CLUSTER) if may_ask else ())))
+
+
+def _one(connection: psycopg.Connection[Any], query: str, *parameters: str) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = connection.execute(query.encode(), parameters or None).fetchone()
+    assert row is not None
+    return row
 
 
 def _load_as_json(connection: psycopg.Connection[Any]) -> None:

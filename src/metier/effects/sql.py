@@ -2,7 +2,8 @@
 
 A statement is taken apart and refused unless all that it touches can be told and is allowed (see statements.py). The
 database checks once more: on SQLite its authorizer, which also sees what views, triggers and foreign keys reach; on
-PostgreSQL read-only transactions. What a run writes stands in one transaction a store, which is committed with the run.
+PostgreSQL read-only transactions. What a run writes stands in one transaction of one store, for no two databases can be
+committed as one; it is committed with the run (see commits.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from metier.effects import postgresql, sqlite
 from metier.effects.answers import Answer
+from metier.effects.decisions import Undecided
 from metier.effects.door import Context, EffectError, Operation
 from metier.effects.postgresql import PostgresqlConnection
 from metier.effects.sqlite import SqliteConnection
@@ -56,17 +59,46 @@ class SqlStores:
         Raises:
             EffectError: there is no such store, or it cannot be opened.
         """
-        url = self._url(name)
         with _reasons_kept_back(name):
-            if url.drivername in ("sqlite", "sqlite+pysqlite"):
-                path = (self._folder / (url.database or "")).absolute()
-                if not path.is_file() or url.query:
-                    raise EffectError("unavailable", f"the store {name} is not a file that is there")
-                return SqliteConnection(path, writes=writes, seconds=seconds, limits=limits)
-            if url.drivername in ("postgresql", "postgresql+psycopg"):
-                _, arguments = url.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(url)
-                return PostgresqlConnection(arguments, writes=writes, seconds=seconds, limits=limits)
+            where = self._where(name)
+            if isinstance(where, Path):
+                return SqliteConnection(where, writes=writes, seconds=seconds, limits=limits)
+            return PostgresqlConnection(where, writes=writes, seconds=seconds, limits=limits)
+
+    def committed(self, name: str, identity: Mapping[str, str]) -> bool:
+        """Whether a store committed the transaction that `SqlSession.prepare` named so.
+
+        Raises:
+            Undecided: it cannot be told now.
+        """
+        try:
+            if identity["as"] != self._as_written(name):
+                raise Undecided("metier.toml leads to another database than it did")
+            with _reasons_kept_back(name):
+                where = self._where(name)
+        except EffectError as error:
+            raise Undecided(str(error)) from None
+        if isinstance(where, Path):
+            return sqlite.committed(where, identity)
+        return postgresql.committed(where, identity)
+
+    def _where(self, name: str) -> Path | dict[str, Any]:
+        """The file of an SQLite store, or what PostgreSQL is connected to with."""
+        url = self._url(name)
+        if url.drivername in ("sqlite", "sqlite+pysqlite"):
+            path = (self._folder / (url.database or "")).absolute()
+            if not path.is_file() or url.query:
+                raise EffectError("unavailable", f"the store {name} is not a file that is there")
+            return path
+        if url.drivername in ("postgresql", "postgresql+psycopg"):
+            _, arguments = url.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(url)
+            return dict(arguments)
         raise EffectError("unavailable", f"the store {name} is neither sqlite:/// nor postgresql://")
+
+    def _as_written(self, name: str) -> str:
+        """The database as metier.toml names it: relative to the library that may move, and without a password."""
+        url = self._url(name)
+        return f"{url.drivername.partition('+')[0]}:{url.database}"
 
     def _url(self, name: str) -> Any:
         """Values that stand for a part of a URL are quoted in it, so that any password will do."""
@@ -87,13 +119,15 @@ class SqlStores:
 
 
 class SqlSession:
-    """One run's transactions, a store each, shared with the runs that are nested in it."""
+    """One run's transactions, a store each, shared with the runs that are nested in it. One store may be changed."""
 
     def __init__(self, stores: SqlStores, *, writes: bool) -> None:
         self._stores = stores
         self._writes = writes
         self._open: dict[str, Connection] = {}
         self._marks: list[str] = []
+        self.written: str | None = None
+        """The store that it changed."""
 
     def query(self, context: Context, budget: Budget, asked: Mapping[str, Any]) -> Answer:
         """Carries out one statement.
@@ -117,14 +151,22 @@ class SqlSession:
                 raise EffectError("denied", f"{verb} on {table} is not allowed")
         if statement.writes and not self._writes:
             raise EffectError("denied", "only a capability whose effects are 'write' may change data")
+        if statement.writes and self.written not in (None, store):
+            raise EffectError(
+                "denied",
+                f"this run changed the store {self.written!r}, and no two stores can be committed as one; "
+                f"change {store!r} in a run of its own",
+            )
         seconds = max(0.001, budget.seconds_left())
         connection = self._connection(store, statement, seconds, context.limits)
+        if statement.writes:
+            self.written = store
         return connection.run(statement, seconds, allows)
 
     @contextmanager
     def nested(self) -> Iterator[None]:
         """What is done within is undone if it ends with an exception."""
-        mark = f"metier_run_{len(self._marks)}"
+        mark, written = f"metier_run_{len(self._marks)}", self.written
         self._marks.append(mark)
         for connection in self._open.values():
             connection.savepoint(mark)
@@ -134,16 +176,26 @@ class SqlSession:
             undo = False
         finally:
             self._marks.pop()
+            self.written = written if undo else self.written
             for connection in self._open.values():
                 try:
                     connection.release(mark, undo=undo)
                 except Exception:  # what cannot be undone must not be committed: a closed connection never is
                     connection.close()
 
+    def prepare(self, library: str, run: str) -> dict[str, str]:
+        """Makes the transaction of the store that was changed one that `SqlStores.committed` can be asked about.
+
+        Raises what the drivers raise.
+        """
+        assert self.written is not None
+        identity = self._open[self.written].prepare(library, self.written, run)
+        return identity | {"as": self._stores._as_written(self.written)}
+
     def commit(self) -> None:
-        """Makes what was written real, store after store. Raises what the drivers raise."""
-        for connection in self._open.values():
-            connection.commit()
+        """Makes what was written real. Raises what the drivers raise."""
+        if self.written is not None:
+            self._open[self.written].commit()
         self.close()
 
     def close(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from metier.effects import grammar
 from metier.effects.answers import Answer, answer, said
+from metier.effects.decisions import ASK_SECONDS, Undecided
 from metier.effects.door import EffectError
 from metier.effects.statements import Statement, ascii_lower
 from metier.effects.watch import WATCH
@@ -48,6 +49,10 @@ KINDS: Final = {
     ),
 }
 """Kinds of EffectError by SQLite's primary result codes; "invalid" for the others."""
+MARKS: Final = """CREATE TABLE IF NOT EXISTS metier_commits (
+    library TEXT NOT NULL, store TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (library, store)) WITHOUT ROWID"""
+"""SQLite keeps no account of its transactions, so one leaves a row here, in itself: the last run of a library that
+changed the store. There is one at a time, since a library's runs take turns and settle what was broken off first."""
 
 
 class SqliteConnection:
@@ -66,7 +71,7 @@ class SqliteConnection:
         self._bound_resources()
 
     def _bound_resources(self) -> None:
-        for pragma in ("trusted_schema = OFF", "foreign_keys = ON", "cell_size_check = ON"):
+        for pragma in ("trusted_schema = OFF", "foreign_keys = ON", "cell_size_check = ON", "synchronous = FULL"):
             self._raw.execute(f"PRAGMA {pragma}")
         for category, most in (
             (sqlite3.SQLITE_LIMIT_LENGTH, self._limits.effect_bytes),
@@ -189,11 +194,22 @@ class SqliteConnection:
         if self._in_transaction():
             self._unguarded(*([f"ROLLBACK TO {name}"] if undo else []), f"RELEASE {name}")
 
+    def prepare(self, library: str, store: str, run: str) -> dict[str, str]:
+        """Marks the transaction as that of a run; what `committed` can be asked with. Raises sqlite3.Error."""
+        self._must_be_in_transaction()
+        self._raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._limits.effect_bytes)
+        self._unguarded("PRAGMA query_only = OFF", MARKS)
+        self._raw.execute("INSERT OR REPLACE INTO metier_commits VALUES (?, ?, ?)", (library, store, run)).close()
+        return {"library": library, "store": store, "run": run}
+
     def commit(self) -> None:
         """Raises sqlite3.Error if what was written cannot be kept."""
+        self._must_be_in_transaction()
+        self._unguarded("PRAGMA query_only = OFF", f"PRAGMA busy_timeout = {COMMIT_WAIT_MS}", "COMMIT")
+
+    def _must_be_in_transaction(self) -> None:
         if not self._in_transaction():
             raise sqlite3.OperationalError("the transaction was undone by an earlier failure")
-        self._unguarded("PRAGMA query_only = OFF", f"PRAGMA busy_timeout = {COMMIT_WAIT_MS}", "COMMIT")
 
     def close(self) -> None:
         self._raw.close()
@@ -206,6 +222,24 @@ def longest_value(statement: Statement) -> int:
     times = max(1, work.steps + sum(len(value) for value in fixed if isinstance(value, (str, bytes))))
     most, any_value = WORK_BYTES // times, work.needles.count(None)
     return max(SMALLEST_LENGTH, min(most, OPEN_NEEDLE_BYTES // any_value) if any_value else most)
+
+
+def committed(path: Path, identity: Mapping[str, str]) -> bool:
+    """Whether the transaction that `prepare` marked was committed to the file.
+
+    Raises:
+        Undecided: the file cannot be read now.
+    """
+    where = f"file:{urllib.parse.quote(str(path))}?mode=rw"  # what a crash left in a journal has to be undone first
+    query = "SELECT run FROM metier_commits WHERE library = ? AND store = ?"
+    try:
+        with closing(sqlite3.connect(where, uri=True, timeout=ASK_SECONDS, isolation_level=None)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'metier_commits'").fetchall():
+                return False
+            rows = database.execute(query, (identity["library"], identity["store"])).fetchall()
+    except sqlite3.Error as error:
+        raise Undecided(said(error)) from None
+    return rows == [(identity["run"],)]
 
 
 def _authorizer(statement: Statement, allows: Allows, related: frozenset[str]) -> Callable[..., int]:

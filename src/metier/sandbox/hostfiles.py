@@ -1,4 +1,4 @@
-"""The operator's folders on this machine: read while a run goes on, changed only by `commit` after it.
+"""The operator's folders on this machine: read while a run goes on, changed only by a `Staging` after it.
 
 Everything is opened beneath a directory descriptor, segment by segment, never through a symbolic link; special and
 hard-linked files are neither served nor replaced.
@@ -176,58 +176,103 @@ def descend(root: Path, path: str) -> Iterator[tuple[int, str]]:
         os.close(descriptor)
 
 
-def commit(
-    roots: Mapping[str, Path],
-    changes: list[Change],
-    *,
-    token: str | None = None,
-    checkpoint: Callable[[str], None] | None = None,
-) -> None:
+def commit(roots: Mapping[str, Path], changes: list[Change], *, token: str | None = None) -> None:
     """Makes the changes of a run real: everything is staged and synced beside its target first, then renamed.
 
-    A directory that was removed stays where it still holds something that the run could not see. `token` is 16 random
-    hexadecimal digits, for `sweep` after a crash; `checkpoint` hears "" when all is staged, then each path renamed.
+    A directory that was removed stays where it still holds something that the run could not see. Between two renames a
+    crash may come; commits.py has the whole of a run withstand it. `token` is as `Staging` has it.
 
     Raises:
         OSError: a target cannot be written; nothing was renamed then.
     """
-    token = token or secrets.token_hex(8)
-    staged: list[tuple[Path, str, str]] = []
+    staging = Staging(roots, changes, token or secrets.token_hex(8))
     try:
-        for number, change in enumerate(changes):
+        staging.prepare()
+        staging.put()
+    except BaseException:
+        staging.undo()
+        raise
+
+
+class Staging:
+    """Changes on their way into the operator's folders. `token` is 16 random hexadecimal digits.
+
+    It says where everything is staged: after a crash, a Staging made of the same parts cleans up or does it again.
+    """
+
+    def __init__(self, roots: Mapping[str, Path], changes: list[Change], token: str) -> None:
+        self._roots = roots
+        self._changes = changes
+        self._token = token
+        self._there_before: set[int] = set()
+        self.begun = False
+        """Whether a target was touched; from then on `undo` removes only what was not put in place."""
+
+    def prepare(self) -> None:
+        """Makes directories, and writes new contents beside their targets.
+
+        Raises:
+            OSError: it cannot be; `undo` takes back what was done.
+        """
+        for number, change in enumerate(self._changes):
+            root, path = self._roots[change.root], change.path
+            try:
+                if change.content is not None:
+                    with _stage(root, path, _temporary(self._token, number)) as file:
+                        file.write(change.content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                elif _is_made(change):
+                    _make_directory(root, path)
+            except FileExistsError:
+                self._there_before.add(number)
+                if change.content is not None:
+                    raise
+
+    def put(self, checkpoint: Callable[[str], None] = lambda _: None) -> None:
+        """Renames what was staged to its targets, then removes what was removed, and brings the names to the disk.
+
+        Raises:
+            OSError: a step fails; those before it stand.
+        """
+        for number, change in enumerate(self._changes):
             if change.content is not None:
-                target = roots[change.root], change.path, _temporary(token, number)
-                with _stage(*target) as file:
-                    staged.append(target)
-                    file.write(change.content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            elif change.directory and not change.removed:
-                _make_directory(roots[change.root], change.path)
-        if checkpoint is not None:
-            checkpoint("")
-        for root, path, temporary in staged:
-            with descend(root, path) as (folder, name):
-                os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-                os.fsync(folder)
-            if checkpoint is not None:
-                checkpoint(path)
-        staged.clear()
-        for change in changes:
-            if change.content is None and (change.removed or not change.directory):
-                _remove(roots[change.root], change)
-    finally:
-        for root, path, temporary in staged:
-            with contextlib.suppress(OSError), descend(root, path) as (folder, _):
-                os.unlink(temporary, dir_fd=folder)
+                with descend(self._roots[change.root], change.path) as (folder, name):
+                    os.replace(_temporary(self._token, number), name, src_dir_fd=folder, dst_dir_fd=folder)
+                self.begun = True
+                checkpoint(f"put {change.path}")
+        for change in self._changes:
+            if change.content is None and not _is_made(change):
+                self.begun = True
+                _remove(self._roots[change.root], change)
+                checkpoint(f"remove {change.path}")
+        self._sync()
+        self.begun = True
+
+    def undo(self) -> None:
+        """Removes what lies beside the targets, and unless targets were touched the directories that were made."""
+        for number, change in reversed(list(enumerate(self._changes))):
+            with contextlib.suppress(OSError, KeyError), descend(self._roots[change.root], change.path) as at:
+                folder, name = at
+                if number in self._there_before:
+                    continue
+                if change.content is not None:
+                    os.unlink(_temporary(self._token, number), dir_fd=folder)
+                elif _is_made(change) and not self.begun:
+                    os.rmdir(name, dir_fd=folder)
+
+    def _sync(self) -> None:
+        for root, above in {(change.root, change.path.rpartition("/")[0]) for change in self._changes}:
+            # One that was removed by the run needs no bringing to the disk; the folder above it does that.
+            with (
+                contextlib.suppress(FileNotFoundError),
+                descend(self._roots[root], f"{above}/." if above else ".") as at,
+            ):
+                os.fsync(at[0])
 
 
-def sweep(roots: Mapping[str, Path], changes: list[Change], token: str) -> None:
-    """Removes what a commit with this token left staged when it was broken off."""
-    for number, change in enumerate(changes):
-        if change.root in roots:
-            with contextlib.suppress(OSError), descend(roots[change.root], change.path) as (folder, _):
-                os.unlink(_temporary(token, number), dir_fd=folder)
+def _is_made(change: Change) -> bool:
+    return change.directory and not change.removed
 
 
 def _temporary(token: str, number: int) -> str:
@@ -236,7 +281,7 @@ def _temporary(token: str, number: int) -> str:
 
 
 def _make_directory(root: Path, path: str) -> None:
-    with contextlib.suppress(FileExistsError), descend(root, path) as (folder, name):
+    with descend(root, path) as (folder, name):
         os.mkdir(name, dir_fd=folder)  # relative to the descriptor, so no link is followed
 
 
