@@ -34,9 +34,11 @@ def _files(host: HostFiles, root: str, grant: Grant, open_: Grant) -> list[dict[
     folders = [""]
     for folder in folders:
         for name in _names(host, root, folder):
+            if len(found) >= MAX_FILES_SHOWN:
+                return found
             path = f"{folder}/{name}" if folder else name
             item = host.stat(root, path)
-            if item is None or len(found) >= MAX_FILES_SHOWN:
+            if item is None:
                 continue
             if item.kind == "directory":
                 if grant.may_hold_files(root, path, "read") and len(folders) < MAX_FOLDERS_SHOWN:

@@ -64,6 +64,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,  # noqa: S701  # prompts are plain text; guest text goes through `fence`
     )
     environment.filters["fence"] = fence
+    environment.filters["clipped"] = clipped
     environment.filters["plain"] = plain
     return environment
 
