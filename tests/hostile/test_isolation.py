@@ -163,7 +163,7 @@ def test_deep_stacks_in_nested_runs_do_not_crash_the_process() -> None:
 
 
 MEASURED = """
-import json, pathlib, re, sys
+import json, pathlib, re, sys, wasmtime
 from metier.runner import Runner
 from metier.permissions import Permissions
 from metier.sandbox.box import Box
@@ -174,7 +174,9 @@ from tests.conftest import ECHO, capability
 box = Box()
 runner = Runner(box, roots={{}}, policy=Permissions(), limits=Limits(fuel=10**11, memory_bytes=128 * MIB))
 runner.run(runner.load(capability(), python.build("def run(input): return 1", box)), {{}})
-program = runner.load(capability(output_schema={schema!r}), python.build({source!r}, box))
+source = {source!r}
+wasm = bytes(wasmtime.wat2wasm(source)) if source.startswith("(module") else python.build(source, box)
+program = runner.load(capability(output_schema={schema!r}), wasm)
 status = pathlib.Path("/proc/self/status")
 size = lambda name: int(re.search(name + r":\\s+(\\d+)", status.read_text())[1]) * 1024
 pathlib.Path("/proc/self/clear_refs").write_text("5")
@@ -189,11 +191,6 @@ OVERSHOOTS = {
         "",
     ),
     "a long result": ("def run(input): return 'x' * 20_000_000\n", {}, ""),
-    "many small values": (
-        "def run(input): return '@'.join(['[]']) and [[]] * 2_500_000\n",
-        {},
-        "",
-    ),
     "many errors in one output": (
         "def run(input): return [1] * 300_000\n",
         {"type": "array", "items": {"type": "string"}},
@@ -213,6 +210,59 @@ OVERSHOOTS = {
 def test_the_host_takes_little_memory_beyond_the_programs_own(source: str, schema: dict[str, Any]) -> None:
     peak = in_a_process(MEASURED.format(source=source, schema=schema))
     assert peak <= (128 + 64) * MIB, f"{peak // MIB} MiB"
+
+
+CALLS = '(import "metier" "call" (func $call (param i32 i32) (result i32)))'
+WRITES = (
+    '(import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))'
+    "(func $say (param i32) (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (local.get 0))"
+    " (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))"
+)
+RUNS = '(import "metier:python" "run" (func $run (param i32 i32)))'
+WIDE = "\\f0\\9f\\98\\80"
+"""A character that makes Python take four bytes for each other one of the same text."""
+
+
+def module(imports: str, pages: int, data: str, body: str) -> str:
+    return (
+        f'(module {imports} (memory (export "memory") {pages} {pages}) (data (i32.const 16) "{data}")'
+        f' (func (export "_start") {body}))'
+    )
+
+
+def filled(size: int, byte: int) -> str:
+    """The rest of `size` bytes from 16 on, after the data."""
+    return f"(memory.fill (i32.const 32) (i32.const {byte}) (i32.const {size - 16}))"
+
+
+KNOWN_MEMORY = {
+    "a request with one wide character": (
+        module(CALLS, 136, WIDE, filled(8 * MIB, 120) + f"(drop (call $call (i32.const 16) (i32.const {8 * MIB})))"),
+        136,
+    ),
+    "an output with one wide character": (
+        module(
+            WRITES,
+            72,
+            f"\\22{WIDE}xxxxxxxxxxx",
+            filled(4 * MIB, 120)
+            + f"(i32.store8 (i32.const {4 * MIB + 15}) (i32.const 34)) (call $say (i32.const {4 * MIB}))",
+        ),
+        72,
+    ),
+    "an output beyond the limit": (module(WRITES, 1024, "", f"(call $say (i32.const {60 * MIB}))"), 1024),
+    "bytes that are no code for the engine": (
+        module(RUNS, 128, "", filled(4 * MIB, 255) + f"(call $run (i32.const 16) (i32.const {4 * MIB}))"),
+        128 + 16 * 40,  # the engine's own memory is some 40 MiB
+    ),
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of a process")
+@pytest.mark.parametrize(("source", "pages"), KNOWN_MEMORY.values(), ids=KNOWN_MEMORY)
+def test_what_the_host_takes_for_a_program_of_known_size_is_bounded(source: str, pages: int) -> None:
+    peak = in_a_process(MEASURED.format(source=source, schema={}))
+    assert peak <= pages * 65536 + 64 * MIB, f"{peak // MIB} MiB"
 
 
 def test_swapping_a_folder_for_a_link_under_a_running_program_leads_nowhere(box: Box, tmp_path: Path) -> None:

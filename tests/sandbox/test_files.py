@@ -359,6 +359,13 @@ def test_a_root_that_is_not_there_is_empty(hr: Path) -> None:
     assert not files.exists("/hr/x")
 
 
+def test_a_folder_with_too_many_names_is_not_listed(hr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metier.sandbox.hostfiles.MAX_NAMES", 2)
+    assert system(hr, grant("**")).names("/hr/reviews") == ["2025.json"]
+    assert problem_of(system(hr, grant("**")).names, "/hr") == "too_many"
+    assert system(hr, grant("**")).open("/hr/employees.json").data == b"[1]"
+
+
 def test_names_that_no_program_can_say_are_left_out(hr: Path) -> None:
     (hr / os.fsdecode(b"\xff.json")).write_text("x", encoding="utf-8")
     assert system(hr, grant("*.json")).names("/hr") == ["employees.json"]
