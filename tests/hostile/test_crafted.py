@@ -12,14 +12,10 @@ from typing import Any
 import pytest
 
 from metier.cli.approval import screen
-<<<<<<< HEAD
 from metier.commits import FOLDER, Commits
-=======
 from metier.mutation.data import describe_roots
 from metier.permissions import Permissions
 from metier.prompts import render
-from metier.sandbox.intents import FOLDER, finish
->>>>>>> df42dd3 (Show an author names of files as data, inside the fence)
 from tests.conftest import capability
 
 ENTRY: dict[str, Any] = {"root": "docs", "path": "new.txt", "size": 5, "directory": False, "removed": False}
