@@ -191,6 +191,11 @@ OVERSHOOTS = {
         "",
     ),
     "a long result": ("def run(input): return 'x' * 20_000_000\n", {}, ""),
+    "many small values": (
+        "def run(input): return '@'.join(['[]']) and [[]] * 1_300_000\n",
+        {},
+        "",
+    ),
     "many errors in one output": (
         "def run(input): return [1] * 300_000\n",
         {"type": "array", "items": {"type": "string"}},
