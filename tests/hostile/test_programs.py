@@ -101,7 +101,9 @@ def marks(hostile: Hostile) -> list[pytest.MarkDecorator]:
 def test_a_hostile_program_ends_as_it_must(
     hostile: Hostile, box: Box, world: World, good: bytes, tmp_path: Path
 ) -> None:
-    runner = Runner(box, roots={"docs": world.docs}, policy=hostile.permissions, limits=hostile.limits)
+    state = tmp_path / "state"
+    state.mkdir()
+    runner = Runner(box, roots={"docs": world.docs}, policy=hostile.permissions, limits=hostile.limits, state=state)
     wasm = built(hostile, box, tmp_path)
     before = world.state()
     with peak() as grown:
