@@ -57,12 +57,13 @@ class FileSystem:
 
     def open(self, path: str) -> File:
         """An existing file, with its content read."""
-        if self.stat(path).kind == "directory":
+        node = None if path == "/" else self._place(path, follow=True).node
+        if path == "/" or isinstance(node, Folder):
             raise FileError("is_directory", path)
-        file = self._place(path, follow=True).node
-        assert isinstance(file, File)
-        self.overlay.load(file)
-        return file
+        if not isinstance(node, File):
+            raise FileError("not_found", path)
+        self.overlay.load(node)
+        return node
 
     def names(self, path: str) -> list[str]:
         """The visible names in a directory, sorted; a symbolic link that leads nowhere is among them."""

@@ -90,22 +90,24 @@ class HostFiles:
         self._max_bytes = max_bytes
 
     def stat(self, root: str, path: str) -> Stat | None:
-        with contextlib.suppress(OSError), self._opened(root, path) as (_, found):
-            return Stat("directory", 0) if stat_module.S_ISDIR(found.st_mode) else Stat("file", found.st_size)
-        return None
+        try:
+            descriptor, found = self._open(root, path)
+        except OSError:
+            return None
+        os.close(descriptor)
+        return Stat("directory", 0) if stat_module.S_ISDIR(found.st_mode) else Stat("file", found.st_size)
 
     def read(self, root: str, path: str) -> bytes:
         try:
-            with self._opened(root, path) as (descriptor, found):
+            descriptor, found = self._open(root, path)
+            try:
                 if stat_module.S_ISDIR(found.st_mode):
                     raise FileError("is_directory", path)
                 if found.st_size > self._max_bytes:
                     raise FileError("no_space", path)
-                expected = found.st_size + 1
-                with os.fdopen(descriptor, "rb", closefd=False) as file:
-                    data = file.read(expected)
-                    if len(data) == expected:  # it grew since
-                        data += file.read(self._max_bytes + 1 - expected)
+                data = _read_to_end(descriptor, found.st_size, self._max_bytes + 1)
+            finally:
+                os.close(descriptor)
         except OSError:
             raise FileError("not_found", path) from None
         if len(data) > self._max_bytes:
@@ -119,33 +121,50 @@ class HostFiles:
             FileError: not_found; too_many, for a directory with more than MAX_NAMES.
         """
         try:
-            with self._opened(root, path) as (descriptor, _), os.scandir(descriptor) as entries:
-                names = [entry.name for entry in itertools.islice(entries, MAX_NAMES + 1)]
+            descriptor, _ = self._open(root, path)
+            try:
+                with os.scandir(descriptor) as entries:
+                    names = [entry.name for entry in itertools.islice(entries, MAX_NAMES + 1)]
+            finally:
+                os.close(descriptor)
         except OSError:
             raise FileError("not_found", path) from None
         if len(names) > MAX_NAMES:
             raise FileError("too_many", path)
         return sorted(name for name in names if name.isascii() or _is_utf8(name))
 
-    @contextlib.contextmanager
-    def _opened(self, root: str, path: str) -> Iterator[tuple[int, os.stat_result]]:
-        """A descriptor of a regular file or a directory beneath the root.
+    def _open(self, root: str, path: str) -> tuple[int, os.stat_result]:
+        """A descriptor of a regular file or a directory beneath the root, for the caller to close.
 
         Raises:
             OSError: it is not there, or it is something that is not served.
         """
         if root not in self._roots:
             raise FileNotFoundError(root)
-        with descend(self._roots[root], path) as (folder, name):
+        folder, name = _descended(self._roots[root], path)
+        try:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             descriptor = os.open(name or ".", flags, dir_fd=folder)
-            try:
-                found = os.fstat(descriptor)
-                if not stat_module.S_ISDIR(found.st_mode) and not _is_plain(found):
-                    raise OSError("neither a plain file nor a directory")
-                yield descriptor, found
-            finally:
-                os.close(descriptor)
+        finally:
+            os.close(folder)
+        try:
+            found = os.fstat(descriptor)
+            if not stat_module.S_ISDIR(found.st_mode) and not _is_plain(found):
+                raise OSError("neither a plain file nor a directory")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor, found
+
+
+def _read_to_end(descriptor: int, expected: int, most: int) -> bytes:
+    """The content of a file, which may have grown or shrunk since it had `expected` bytes; no more than `most`."""
+    parts: list[bytes] = []
+    left = most
+    while left > 0 and (part := os.read(descriptor, min(left, expected + 1 if not parts else 2**20))):
+        parts.append(part)
+        left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _is_utf8(name: str) -> bool:
@@ -163,17 +182,24 @@ def _is_plain(found: os.stat_result) -> bool:
 @contextlib.contextmanager
 def descend(root: Path, path: str) -> Iterator[tuple[int, str]]:
     """A descriptor of the folder that holds `path`, and the last segment; no symbolic link is followed on the way."""
-    *folders, name = path.split("/")
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    descriptor = os.open(root, flags)
+    descriptor, name = _descended(root, path)
     try:
-        for folder in folders:
-            inner = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
         yield descriptor, name
     finally:
         os.close(descriptor)
+
+
+def _descended(root: Path, path: str) -> tuple[int, str]:
+    *folders, name = path.split("/")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(root, flags)
+    for folder in folders:
+        try:
+            inner = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    return descriptor, name
 
 
 def commit(roots: Mapping[str, Path], changes: list[Change], *, token: str | None = None) -> None:
