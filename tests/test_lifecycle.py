@@ -17,7 +17,8 @@ from metier import Runtime
 from metier.errors import LibraryError, RunFailed, SetupMissing
 from metier.journal import Journal, new_run_id
 from metier.library import Library
-from metier.outcomes import Mutated, Ran
+from metier.lifecycle import is_doubtful
+from metier.outcomes import Effect, Failed, Mutated, Ran
 from metier.testing import ScriptedModel
 
 SETTINGS = """
@@ -167,6 +168,24 @@ def test_bad_inputs_and_errors_of_its_own_never_count(runtime: Runtime) -> None:
 
 
 ODD = READ.replace("    people =", '    int(input["name"] == "odd" and "x" or "1")\n    people =')
+
+
+@pytest.mark.parametrize(
+    ("request_made", "doubted"),
+    [
+        ('["files.read","hr","people.json"]', True),
+        ('{"op":"http.request","url":"http://x"}', True),
+        ('["call","b"]', False),
+    ],
+)
+def test_an_uncaught_error_is_doubtful_after_any_effect_but_a_call(
+    runtime: Runtime, request_made: str, doubted: bool
+) -> None:
+    submit(runtime)
+    capability = runtime.library.get("get_salary")
+    effects = (Effect(request_made, '{"ok":1}'),)
+    ended = Failed("get_salary", 1, {"name": "John"}, "program", "KeyError: 0", "KeyError", effects=effects)
+    assert is_doubtful(capability, ended) is doubted
 
 
 def test_an_exception_on_one_odd_input_is_kept_and_quarantines_nothing(runtime: Runtime) -> None:
