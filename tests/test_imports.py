@@ -25,6 +25,7 @@ FLOORS = [
         "durable",
         "urls",
         "printable",
+        "compatibility",
     },
     {"config", "prompts", "localstore", "approval"},
     {
