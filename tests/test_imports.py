@@ -76,6 +76,7 @@ PEERS = {
     "commits": {"intents", "sandbox", "effects", "journal"},
     "runner": {"sandbox", "effects", "record", "commits", "journal"},
     "lifecycle": {"replay"},
+    "mutation": {"lifecycle"},
     "web": {"mcp_server"},
     "cli": {"mcp_server", "web"},
     "__main__": {"cli"},

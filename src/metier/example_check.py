@@ -6,10 +6,6 @@ from metier.capability import Capability, Example
 from metier.mutation.gates import mismatch
 from metier.outcomes import Failed, Ran
 from metier.runtime import Runtime
-from metier.sandbox.box import Box
-
-PORTABLE = "pulley64"
-"""wasmtime's portable interpreter: the same module on an independent back end."""
 
 
 class ExampleCheck:
@@ -20,9 +16,7 @@ class ExampleCheck:
 
     def __init__(self, runtime: Runtime, *, portable: bool = False) -> None:
         self._runtime = runtime
-        self._portable = (
-            runtime.runner.on(Box(target=PORTABLE, stack_bytes=runtime.runner.box.stack_bytes)) if portable else None
-        )
+        self._portable = runtime.runner.portable if portable else None
 
     def problems(self, capability: Capability) -> list[str | None]:
         """For each example how it does not hold; None for one that does.

@@ -7,12 +7,13 @@ itself and the row before, so that a change to the past shows.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -68,6 +69,8 @@ DAMAGED = {
 }
 """How a row that cannot be read is listed."""
 BEGINNING = "0" * 64
+RUNS_AN_INPUT = 20
+"""Runs that are looked through for each different input that is wanted."""
 PRUNE_EVERY = 500
 """Runs between two looks at how many there are."""
 
@@ -92,6 +95,8 @@ class Recorded:
     kind: str | None
     """None for a run that ended well."""
     fuel: int
+    code: str | None = None
+    """The program's own kind of error, where it gave one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,23 @@ class Journal:
         )
         return (json.loads(rows[0][0]),) if rows else None
 
+    def recorded_inputs(self, capability: Capability, limit: int) -> Iterator[Recorded]:
+        """The latest runs of a version on so many different inputs, newest first, one for each; those that ended well
+        or with an error of the program's own. What is damaged is left out."""
+        rows = self._store.read(
+            "SELECT run_id, input FROM runs WHERE capability = ? AND sha256 IS ? AND (kind IS NULL OR kind = 'program')"
+            " ORDER BY seq DESC LIMIT ?",
+            (capability.id, capability.sha256, limit * RUNS_AN_INPUT),
+        )
+        latest: dict[str, str] = {}
+        for run_id, input in rows:
+            latest.setdefault(input, run_id)
+        for run_id in list(latest.values())[:limit]:
+            with contextlib.suppress(LibraryError):
+                recorded = self.recorded(run_id)
+                if recorded is not None:
+                    yield recorded
+
     def recorded(self, run_id: str) -> Recorded | None:
         """One run with all that it saw, by its id or an unambiguous beginning of it; None when there is none.
 
@@ -306,6 +328,7 @@ def _recorded(row: Mapping[str, Any], blobs: Mapping[str, bytes]) -> Recorded:
         error=row["error"],
         kind=row["kind"],
         fuel=row["fuel"],
+        code=row["code"],
     )
 
 

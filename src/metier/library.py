@@ -82,6 +82,8 @@ class Release:
     parent: str | None
     provenance: Provenance
     status: Status = "active"
+    follows: int | None = None
+    """The version that it takes the place of, where that is not its parent."""
 
 
 def source_text(source: Mapping[str, bytes]) -> str:

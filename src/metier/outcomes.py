@@ -86,6 +86,8 @@ class Mutated:
 
     capability: Capability
     rounds: int
+    sibling_of: tuple[str, ...] = ()
+    """Why it did not become a version of its parent, whose id the draft had; empty where that was not tried."""
 
 
 @dataclass(frozen=True, slots=True)

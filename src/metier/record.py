@@ -94,6 +94,28 @@ class ReplayedRecord(_Kept):
         return self.keep(effect)
 
 
+class RecalledRecord(_Kept):
+    """Answers from a record in whatever order it is asked, for another program than the one that was recorded."""
+
+    def __init__(self, effects: Sequence[Effect], blobs: Mapping[str, bytes], most: int = RECORD_BYTES) -> None:
+        super().__init__(most)
+        self.blobs = dict(blobs)
+        self._told: dict[str, list[str]] = {}
+        for effect in effects:
+            self._told.setdefault(effect.request, []).append(effect.answer)
+
+    def observe(self, request: str, answer: Callable[[], str]) -> str:
+        """The answers to a request in their order, the last one again and again.
+
+        Raises:
+            Diverged: nobody asked that.
+        """
+        answers = self._told.get(request)
+        if not answers:
+            raise Diverged(len(self.effects), "never asked", request)
+        return self.keep(Effect(request, answers.pop(0) if len(answers) > 1 else answers[0]))
+
+
 class RecordedFiles:
     """Host files as a run observes them: looks and listings in the record, contents as blobs beside it."""
 

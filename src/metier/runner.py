@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -104,6 +105,11 @@ class Runner:
             journal=self._journal,
         )
 
+    @functools.cached_property
+    def portable(self) -> Runner:
+        """The same on the portable interpreter, an independent back end."""
+        return self.on(self.box.portable())
+
     def load(self, capability: Capability, wasm: bytes) -> Loaded:
         """The version, ready to run.
 
@@ -166,10 +172,18 @@ class Runner:
         *,
         fixtures: Mapping[str, Any] | None = None,
         grant: Permissions | None = None,
+        record: Record | None = None,
     ) -> Ran | Failed:
-        """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept."""
+        """The same against a copy of the data, with `fixtures` laid over it; nothing that it writes is kept.
+
+        What is outside is told from a `record`, where one is given.
+
+        Raises:
+            Diverged: it asks for what is not in the record.
+        """
         laid = _fixture_files(fixtures)
-        run = self._prepared(loaded, value, narrowed=(grant,) if grant else (), fixtures=laid)
+        narrowed = (grant,) if grant else ()
+        run = self._prepared(loaded, value, narrowed=narrowed, record=record, fixtures=laid)
         if isinstance(run, Failed):
             return run
         with run:

@@ -430,6 +430,8 @@ class Runtime:
             settings=self.settings,
             approver=approver,
             pending=self.pending(),
+            journal=self.journal,
+            load=self.load,
         )
 
     def pending(self) -> PendingDrafts:
@@ -611,6 +613,8 @@ class Attempt:
             return f"Nothing had to be written: `{capability.id}` does it; run it with run_capability.\n{fence(text)}"
         self.created.append(capability.id)
         text = f"{capability.summary}\ninput schema: {plain(capability.input_schema)}"
+        if outcome.sibling_of:
+            text += f"\nIt stands beside its parent and does not replace it: {outcome.sibling_of[0]}"
         return f"Created `{capability.id}`; run it now with run_capability.\n{fence(text)}"
 
     def _refuse(self, call: ToolCall, reason: str) -> str:

@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from metier.capability import Contract, Example
-from metier.mutation.gates import check_contract, check_permissions, mismatch, same_json
+from metier.mutation.gates import (
+    check_contract,
+    check_determinism,
+    check_permissions,
+    check_replacement,
+    mismatch,
+    same_json,
+)
 from metier.outcomes import Failed, Ran
 from metier.permissions import Permissions
-from tests.conftest import capability
+from metier.sandbox.box import Box
+from tests.conftest import capability, runner, says
 from tests.mutation.test_draft import DRAFT
 
 
@@ -61,11 +69,11 @@ def test_a_taken_id_is_stopped() -> None:
     assert "taken" in check_contract(contract(), ["double"], None)[0]
 
 
-def test_the_parents_id_is_only_for_the_parents_contract() -> None:
+def test_the_parents_id_is_only_for_what_stands_in_for_the_parent() -> None:
     same = capability(**{name: getattr(contract(), name) for name in Contract.model_fields})
-    assert check_contract(contract(), ["double"], same) == []
+    assert check_contract(contract(), ["double"], same) == check_replacement(contract(), same) == []
     other = contract(output_schema={"type": "object", "properties": {"twice": {"type": "number"}}})
-    assert "belongs to the parent" in check_contract(other, ["double"], same)[0]
+    assert "belongs to the parent" in check_replacement(other, same)[0]
 
 
 def test_permissions_stay_within_the_policy() -> None:
@@ -116,3 +124,16 @@ def test_an_example_holds_or_says_how_not(example: Example, outcome: Ran | Faile
 )
 def test_json_values_are_compared_as_json(a: Any, b: Any, same: bool) -> None:
     assert same_json(a, b) is same
+
+
+def test_what_another_back_end_does_otherwise_is_stopped(box: Box) -> None:
+    on = runner(box)
+    version = capability(output_schema={"type": "object"})
+    program = on.load(version, says('{"a": 1}'))
+    examples = [Example(input={}, output={"a": 1})]
+    assert check_determinism(on, program, on.portable.load(version, says('{"a": 1}')), examples) == []
+    for other, said in ((says('{"a": 2}'), "output was"), (says('{"a": 1}', "x", 1), "output was")):
+        found = check_determinism(on, program, on.portable.load(version, other), examples)
+        assert len(found) == 1
+        assert "the portable interpreter differs" in found[0]
+        assert said in found[0]

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from metier import schemas
 from metier.capability import Capability, Contract, Example, first_problem
+from metier.compatibility import stands_in_for
 from metier.outcomes import Failed, Ran
 from metier.permissions import Permissions
 from metier.prompts import clipped
+from metier.record import Diverged, ReplayedRecord
 from metier.runner import Loaded, Runner
 from metier.wording import fill
 
@@ -27,9 +29,7 @@ def check_contract(
     `least` is how many different examples there must be; so many as `open_` will get their output from a run yet.
     """
     findings = []
-    if parent is not None and contract.id == parent.id:
-        findings += _replacement_problems(contract, parent)
-    elif contract.id in set(taken):
+    if (parent is None or contract.id != parent.id) and contract.id in set(taken):
         findings.append(f"the id {contract.id!r} is taken; choose one that says what is different")
     for name, schema in (("input_schema", contract.input_schema), ("output_schema", contract.output_schema)):
         problem = schemas.check_schema(schema)
@@ -40,6 +40,14 @@ def check_contract(
         if problem is not None:
             findings.append(f"{name} {problem}")
     return findings or _example_problems(contract, least, open_)
+
+
+def check_replacement(contract: Contract, parent: Capability, *, by_hand: bool = False) -> list[str]:
+    """That the contract can stand in for the parent's, whose id it has; and that no person pinned that one."""
+    findings = stands_in_for(contract, parent)
+    if parent.pinned and not by_hand:
+        findings.append("a person pinned it, and it stays as it is")
+    return [f"the id {parent.id!r} belongs to the parent: {why}; choose an id of its own" for why in findings]
 
 
 def check_permissions(contract: Contract, policy: Permissions, roots: Iterable[str]) -> list[str]:
@@ -92,6 +100,39 @@ def finished(
         except ValidationError as error:
             findings.append(f"the example with input {_shown(given.get('input'))}: {first_problem(error)}")
     return contract.model_copy(update={"examples": (*filled, *contract.examples)}), findings
+
+
+def check_determinism(
+    runner: Runner, loaded: Loaded, portable: Loaded | None, examples: Iterable[Example]
+) -> list[str]:
+    """That each example gives the same bytes and burns the same fuel when it is told once more, and on `portable`, the
+    same program on an independent back end, what it was told of the outside the first time."""
+    findings = []
+    for number, example in enumerate(examples, start=1):
+        first = runner.rehearse(loaded, example.input, fixtures=example.fixtures)
+        if isinstance(first, Failed) and first.kind in ("input", "time"):
+            continue
+        again = [(runner, loaded, "a second run")]
+        if portable is not None and not any(json.loads(e.request)[0] == "call" for e in first.effects):
+            again.append((runner.portable, portable, "the portable interpreter"))
+        for on, program, where in again:
+            problem = _unlike(first, on, program, example)
+            if problem is not None:
+                findings.append(f"example {number}, input {_shown(example.input)}: {where} differs: {problem}")
+    return findings
+
+
+def _unlike(first: Ran | Failed, runner: Runner, loaded: Loaded, example: Example) -> str | None:
+    record = ReplayedRecord(first.effects, first.blobs)
+    try:
+        again = runner.rehearse(loaded, example.input, fixtures=example.fixtures, record=record)
+    except Diverged as diverged:
+        return str(diverged)
+    for what in ("output_text", "error", "fuel"):
+        was, now = getattr(first, what, None), getattr(again, what, None)
+        if was != now:
+            return f"{what.removesuffix('_text')} was {was!r}, and is {now!r}"
+    return None
 
 
 def mismatch(example: Example, outcome: Ran | Failed) -> str | None:
@@ -190,18 +231,6 @@ def _example_problems(contract: Contract, least: int, open_: int) -> list[str]:
 
 def _writes_files(contract: Contract) -> bool:
     return any(f.access == "write" for f in contract.permissions.files)
-
-
-def _replacement_problems(contract: Contract, parent: Capability) -> list[str]:
-    """A new version of the parent takes the same inputs, promises the same outputs and changes no more."""
-    same = (
-        contract.effects == parent.effects
-        and contract.input_schema == parent.input_schema
-        and contract.output_schema == parent.output_schema
-    )
-    if same:
-        return []
-    return [f"the id {parent.id!r} belongs to the parent, whose contract is different; choose an id of its own"]
 
 
 def _debris(outcome: Ran | Failed) -> str:

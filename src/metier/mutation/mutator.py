@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from metier.approval import Approver, Decision, Request
 from metier.capability import Capability, Contract, Example, Provenance, contract_fields
 from metier.config import Settings
 from metier.errors import BuildError, InvalidModule, PublishConflict, SetupMissing
+from metier.journal import Journal
 from metier.library import Artifact, Library, Release, source_text
 from metier.model import ChatModel
 from metier.mutation import gates
@@ -25,10 +27,11 @@ from metier.mutation.author import Author, brief
 from metier.mutation.desk import Surroundings
 from metier.mutation.draft import Draft, NotADraft, draft_of
 from metier.mutation.pending import PendingDrafts, Waiting
+from metier.mutation.regression import Regression
 from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
 from metier.permissions import Permissions
 from metier.prompts import fingerprint
-from metier.runner import Runner
+from metier.runner import Loaded, Runner
 from metier.schemas import canonical
 from metier.toolchains import Built, Workshop, installed, toolchain
 
@@ -47,6 +50,8 @@ class Checked:
     release: Release | None = None
     beyond: tuple[str, ...] = ()
     unfinished: tuple[dict[str, Any], ...] = ()
+    apart: tuple[str, ...] = ()
+    """Why it got an id of its own instead of its parent's."""
 
 
 class Mutator:
@@ -61,8 +66,13 @@ class Mutator:
         settings: Settings,
         approver: Approver,
         pending: PendingDrafts,
+        journal: Journal,
+        load: Callable[[Capability], Loaded],
     ) -> None:
         self._library = library
+        self._evidence = journal.evidence
+        recorded = settings.lifecycle.recorded_inputs
+        self._regression = Regression(runner, journal, load, recorded_inputs=recorded)
         self._runner = runner
         self._workshop = Workshop(runner.box, settings.toolchains.unlocked)
         self._roots = roots
@@ -114,7 +124,9 @@ class Mutator:
                 return NotMutated(f"the author used up what it may, {spent}", number - 1, findings)
             checked = Checked(written.findings)
             if written.draft is not None:
-                checked = await asyncio.to_thread(self._checked, written.draft, parent, by, fingerprint("author"))
+                checked = await asyncio.to_thread(
+                    self._checked, written.draft, parent, by, fingerprint("author"), last=number == rounds
+                )
             outcome = self._settled(checked, number)
             findings = outcome.findings if isinstance(outcome, NotMutated) else ()
             name = written.draft.contract.id if written.draft else None
@@ -180,8 +192,11 @@ class Mutator:
         *,
         prompt_sha256: str | None = None,
         by_hand: bool = False,
+        last: bool = False,
     ) -> Checked:
         """Takes a draft through all gates, and collects what they find as far as each can do without the others.
+
+        A draft with its parent's id that cannot take its place gets an id of its own where it is the `last` one.
 
         Raises:
             SetupMissing: what builds its language is not installed, or may not run.
@@ -189,6 +204,13 @@ class Mutator:
         capability = parent.capability if parent else None
         contract = draft.contract
         findings = gates.check_permissions(contract, self._policy, self._roots)
+        apart: Sequence[str] = ()
+        if capability is not None and contract.id == capability.id:
+            apart = gates.check_replacement(contract, capability, by_hand=by_hand)
+            if last and apart:
+                contract = self._sibling(contract)
+            else:
+                findings += apart
         try:
             built = self._built(draft)
             loaded = self._runner.load(_unpublished(contract), built.wasm)
@@ -206,13 +228,39 @@ class Mutator:
                 return _undecided(findings, decision, release, beyond, draft.unfinished)
         contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
         findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
-        contract = _with_examples_of(contract, capability)
         findings += gates.check_examples(self._runner, loaded, contract.examples)
+        findings = findings or self._determinism(contract, loaded, built.wasm)
+        if not findings and capability is not None and contract.id == capability.id:
+            contract, worse = self._carried_on(contract, loaded, capability)
+            if worse and last:
+                contract, apart = self._sibling(contract), worse
+            else:
+                findings = worse
         if findings:
             return Checked(tuple(dict.fromkeys(findings)))
         decision = decision or self._decide(contract, beyond, draft.source, parent)
         release = self._release(contract, draft, built, capability, author, prompt_sha256, decision, by_hand)
-        return Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
+        checked = Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
+        return dataclasses.replace(checked, apart=tuple(apart))
+
+    def _determinism(self, contract: Contract, loaded: Loaded, wasm: bytes) -> list[str]:
+        portable = self._runner.portable.load(_unpublished(contract), wasm)
+        return gates.check_determinism(self._runner, loaded, portable, contract.examples)
+
+    def _carried_on(self, contract: Contract, loaded: Loaded, parent: Capability) -> tuple[Contract, list[str]]:
+        """A replacement's contract with the examples of its parent, and with the inputs on which that failed; and what
+        it does worse."""
+        found = self._regression.check(loaded, contract, parent)
+        if found.problems:
+            return contract, list(found.problems)
+        whole = _with_examples_of(contract, parent)
+        return whole.model_copy(update={"examples": (*whole.examples, *found.examples)}), []
+
+    def _sibling(self, contract: Contract) -> Contract:
+        """The same under an id that is free."""
+        taken = set(self._taken())
+        ids = (f"{contract.id[:60]}_{number}" for number in itertools.count(2))
+        return contract.model_copy(update={"id": next(id for id in ids if id not in taken)})
 
     def _release(
         self,
@@ -242,10 +290,18 @@ class Mutator:
             status="active" if by_hand else "candidate",
         )
 
-    def _checked(self, draft: Draft, parent: Artifact | None, author: str, prompt_sha256: str | None = None) -> Checked:
+    def _checked(
+        self,
+        draft: Draft,
+        parent: Artifact | None,
+        author: str,
+        prompt_sha256: str | None = None,
+        *,
+        last: bool = False,
+    ) -> Checked:
         """The same for a model, which cannot install anything but can write in another language."""
         try:
-            return self.check(draft, parent, author, prompt_sha256=prompt_sha256)
+            return self.check(draft, parent, author, prompt_sha256=prompt_sha256, last=last)
         except SetupMissing as missing:
             language = draft.contract.language
             return Checked((f"{language} cannot be built here: {missing}. Write it in another language",))
@@ -263,7 +319,12 @@ class Mutator:
         """
         replaces = release.parent is not None and release.parent.partition("@")[0] == release.contract.id
         expected = int(release.parent.partition("@")[2]) if replaces and release.parent else None
-        return self._library.publish(release, expected_version=expected)
+        published = self._library.publish(release, expected_version=release.follows or expected)
+        inputs = [canonical(example.input) for example in published.examples]
+        for failure in self._evidence.failures(published.id):
+            if canonical(failure.input) in inputs:
+                self._evidence.mended(failure)
+        return published
 
     def approve(self, id: str, by: str) -> Mutated | NotMutated:
         """Publishes a draft that waited, after its examples were run once more: the data may have changed since.
@@ -278,6 +339,9 @@ class Mutator:
         findings = gates.check_permissions(release.contract, self._policy, self._roots)
         contract, problems = gates.finished(self._runner, loaded, release.contract, waiting.unfinished)
         findings += problems + gates.check_examples(self._runner, loaded, contract.examples)
+        findings = findings or self._determinism(contract, loaded, release.wasm)
+        if not findings and release.parent is not None and release.parent.partition("@")[0] == contract.id:
+            contract, findings = self._carried_on(contract, loaded, self._library.get(contract.id))
         release = dataclasses.replace(release, contract=contract)
         if findings:
             return NotMutated("the draft does not pass the checks any more", 1, tuple(findings))
@@ -296,7 +360,7 @@ class Mutator:
             self._pending.add(Waiting(checked.release, checked.beyond, checked.unfinished))
             return Waits(checked.release.contract.id, checked.beyond)
         try:
-            return Mutated(self.publish(checked.release), rounds)
+            return Mutated(self.publish(checked.release), rounds, checked.apart)
         except PublishConflict as conflict:
             return NotMutated("someone else published meanwhile", rounds, (str(conflict),))
 

@@ -93,6 +93,7 @@ def _write(folder: Path, waiting: Waiting) -> None:
         "beyond": waiting.beyond,
         "unfinished": waiting.unfinished,
         "status": release.status,
+        "follows": release.follows,
     }
     (folder / "draft.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -108,6 +109,7 @@ def _read(folder: Path) -> Waiting | None:
             parent=about["parent"],
             provenance=Provenance.model_validate(about["provenance"]),
             status="active" if about.get("status") == "active" else "candidate",
+            follows=about.get("follows"),
         )
         beyond = TypeAdapter(tuple[str, ...]).validate_python(about["beyond"])
         unfinished = TypeAdapter(tuple[dict[str, Any], ...]).validate_python(about["unfinished"])

@@ -41,6 +41,7 @@ RESIDENT, PYTHON_RESIDENT = 2**16, 10 * 2**20
 """Bytes of a memory that are wiped by hand after a run, the rest by the system: of a program's own, and of an engine's,
 where 10 MiB spare more page faults than they take time."""
 
+PORTABLE = "pulley64"
 COMPILING = Limits()
 """Bounds on the compilation of one source."""
 TABLES = 16
@@ -210,6 +211,7 @@ class Box:
         self._cache_folder = cache_folder or default_cache_folder()
         self._target = target
         self._announce = announce
+        self._folder = cache_folder
         self._python: PythonEngine | None = None
         self._making = threading.Lock()
         self._backends: dict[int, Backend] = {}
@@ -224,6 +226,10 @@ class Box:
                 if resident_bytes == PYTHON_RESIDENT:
                     define(found.linker, *PYTHON, "ii", self._run_python, found.keep)
             return found
+
+    def portable(self) -> Box:
+        """Another one on wasmtime's portable interpreter: the same modules on an independent back end."""
+        return Box(self._folder, target=PORTABLE, stack_bytes=self.stack_bytes, announce=self._announce)
 
     @property
     def python(self) -> PythonEngine:
