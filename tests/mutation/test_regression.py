@@ -25,27 +25,28 @@ def run(input):
     for person in people:
         if person["name"] == input["name"]:
             person["salary"] += 100
-            with open("/hr/people.json", "w") as file:
-                json.dump(people, file)
+            if True:
+                with open("/hr/people.json", "w") as file:
+                    json.dump(people, file)
             return {"salary": person["salary"]}
     raise host.Error("no such person", kind="not_found")
 """
 
 
+def holding(salary: int) -> dict[str, Any]:
+    return {"hr/people.json": [{"name": "Kim", "salary": salary}]}
+
+
 def raising(source: str) -> dict[str, Any]:
-    fixture = {"hr/people.json": [{"name": "Kim", "salary": 1}]}
+    fixture = holding(1)
     return draft(
         source,
         summary="Raises the salary of a person by 100.",
         effects="write",
         permissions={"files": [{"root": "hr", "path": "people.json", "access": "write"}]},
         examples=[
-            {"input": {"name": "Kim"}, "output": {"salary": 101}, "fixtures": fixture},
-            {
-                "input": {"name": "Kim"},
-                "output": {"salary": 102},
-                "fixtures": {"hr/people.json": [{"name": "Kim", "salary": 2}]},
-            },
+            {"input": {"name": "Kim"}, "output": {"salary": 101}, "fixtures": fixture, "after": holding(101)},
+            {"input": {"name": "Kim"}, "output": {"salary": 102}, "fixtures": holding(2), "after": holding(102)},
             {"input": {"name": "Nobody"}, "error": {"kind": "not_found"}, "fixtures": fixture},
         ],
     )
@@ -137,27 +138,22 @@ def test_what_somebody_outside_hands_in_is_refused_with_the_reason(library: Libr
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("line", "instead", "said"),
     [
-        (lambda text: text.replace("json.dump(people, file)", "pass"), "leaves something else in hr/people.json"),
-        (
-            lambda text: text.replace('with open("/hr/people.json", "w") as file:', "if True:").replace(
-                "json.dump(people, file)", "pass"
-            ),
-            "it wrote hr/people.json, and does not now",
-        ),
-        (lambda text: text.replace("json.dump(people, file)", "json.dump(people, file, indent=2)"), None),
+        ("json.dump(people, file)", 'json.dump(people[input["name"] == "Ada" :], file)', "leaves something else"),
+        ("if True:", 'if input["name"] != "Ada":', "it wrote hr/people.json, and does not now"),
+        ("json.dump(people, file)", "json.dump(people, file, indent=2)", None),
     ],
 )
 def test_a_replacement_leaves_behind_what_its_parent_left(
-    library: Library, runtime: Runtime, change: Any, said: str | None
+    library: Library, runtime: Runtime, line: str, instead: str, said: str | None
 ) -> None:
     fields = raising(RAISE)
     outcome = runtime.mutator().submit(fields, None, "test:author")
     assert isinstance(outcome, Mutated)
     runtime.call("get_salary", {"name": "Ada"})
     before = (library.path / "data" / "people.json").read_bytes()
-    again = runtime.mutator().submit(raising(change(RAISE)), library.load("get_salary"), "test:author")
+    again = runtime.mutator().submit(raising(RAISE.replace(line, instead)), library.load("get_salary"), "test:author")
     if said is None:
         assert isinstance(again, Mutated), again
     else:
