@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
-import shutil
-import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,11 +18,6 @@ from metier.cli.output import print_json, say
 from metier.errors import MetierError
 
 State = Literal["ok", "missing", "broken"]
-COMPILERS = {
-    "go": "pip install 'metier[go]'",
-    "zig": "pip install 'metier[zig]'",
-    "rustc": "rustup, with the target wasm32-wasip1; or Debian's rustc and libstd-rust-dev-wasm32",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +109,14 @@ def _model(path: Path, ping: bool) -> Iterator[Check]:
 
 
 def _compilers() -> Iterator[Check]:
-    for name, how in COMPILERS.items():
-        found = _compiler(name)
-        yield Check(name, "ok" if found else "missing", found or how)
+    from metier.toolchains import TOOLCHAINS, Missing
+    from metier.toolchains.lock import problem_with_lock
 
-
-def _compiler(name: str) -> str | None:
-    """Where a compiler for WebAssembly is: on the path, or beside this Python, where pip puts it."""
-    if name == "zig" and (package := importlib.util.find_spec("ziglang")) and package.origin:
-        return str(Path(package.origin).parent / "zig")
-    found = shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
-    return found if found is None or name != "rustc" or _knows_wasm(found) else None
-
-
-def _knows_wasm(rustc: str) -> bool:
-    """Whether the standard library for WebAssembly is installed with a rustc."""
-    for target in ("wasm32-wasip1", "wasm32-wasi"):  # the same, before and after Rust 1.84
-        asked = [rustc, "--print", "target-libdir", "--target", target]
-        try:
-            done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        if done.returncode == 0 and Path(done.stdout.strip()).is_dir():
-            return True
-    return False
+    for language, toolchain in TOOLCHAINS.items():
+        found = toolchain.found()
+        if isinstance(found, Missing):
+            yield Check(f"language {language}", "missing", found.install)
+        else:
+            yield Check(f"language {language}", "ok", f"{found.name}{f', {found.path}' if found.path else ''}")
+    problem = problem_with_lock()
+    yield Check("lock for compilers", "missing" if problem else "ok", problem or "bubblewrap")

@@ -210,7 +210,7 @@ class Box:
         self.stack_bytes = stack_bytes
         self._cache_folder = cache_folder or default_cache_folder()
         self._target = target
-        self._announce = announce
+        self.announce = announce
         self._folder = cache_folder
         self._python: PythonEngine | None = None
         self._making = threading.Lock()
@@ -229,7 +229,7 @@ class Box:
 
     def portable(self) -> Box:
         """Another one on wasmtime's portable interpreter: the same modules on an independent back end."""
-        return Box(self._folder, target=PORTABLE, stack_bytes=self.stack_bytes, announce=self._announce)
+        return Box(self._folder, target=PORTABLE, stack_bytes=self.stack_bytes, announce=self.announce)
 
     @property
     def python(self) -> PythonEngine:
@@ -304,7 +304,7 @@ class Box:
 
     def _component(self, key: str, wasm: Callable[[], bytes]) -> Any:
         def announce() -> None:
-            self._announce("preparing the Python engine for this machine (once, about ten seconds)")
+            self.announce("preparing the Python engine for this machine (once, about ten seconds)")
 
         return self._backend(PYTHON_RESIDENT).compiled.component(key, wasm, announce)
 

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 from metier.capability import Language
 from metier.errors import BuildError
+from metier.toolchains.c import C
+from metier.toolchains.cpp import CPP
+from metier.toolchains.go import GO
 from metier.toolchains.protocol import Built, Files, Found, Missing, Toolchain, Workshop, template
 from metier.toolchains.python import PYTHON
+from metier.toolchains.rust import RUST
 from metier.toolchains.wat import WAT
+from metier.toolchains.zig import ZIG
 
 __all__ = [
     "BY_SUFFIX",
@@ -24,7 +29,7 @@ __all__ = [
     "toolchain",
 ]
 
-TOOLCHAINS: Mapping[Language, Toolchain] = {t.language: t for t in (PYTHON, WAT)}
+TOOLCHAINS: Mapping[Language, Toolchain] = {t.language: t for t in (PYTHON, RUST, GO, C, CPP, ZIG, WAT)}
 """The first one is what an author writes in unless there is a reason for another."""
 
 BY_SUFFIX: Mapping[str, Toolchain] = {suffix: t for t in TOOLCHAINS.values() for suffix in t.suffixes}
