@@ -4,8 +4,8 @@
     python bench/speed.py --only Python map    rows whose name contains one of these words
     python bench/speed.py --component          also a component per capability, built with componentize-py (slow)
 
-Everything in a row is measured in turns, in several rounds; a figure is the best round's median, with the p99 of that
-round. Absolute times are this machine's, now; the ratios are what to quote.
+Everything in a row is measured in turns, in several rounds; of the rounds' medians the lowest is shown, and of their
+p99 likewise. Absolute times are this machine's, now; the ratios are what to quote.
 """
 
 from __future__ import annotations
@@ -86,15 +86,15 @@ class Row:
 
 
 def compared(works: Mapping[str, tuple[Work, int]], rounds: int = ROUNDS) -> dict[str, Figure]:
-    """Each work called `count` times in each round, the works in turns; of each the round with the lowest median."""
+    """Each work called `count` times a round, the works in turns; of each the lowest median and the lowest p99."""
     best: dict[str, Figure] = {}
     for _, (name, (work, count)) in itertools.product(range(rounds), works.items()):
         for _ in range(max(1, count // 10)):
             work()
         seconds = sorted(_timed(work) for _ in range(count))
-        figure = Figure(statistics.median(seconds), seconds[min(count - 1, count * 99 // 100)])
-        if name not in best or figure.median < best[name].median:
-            best[name] = figure
+        median, p99 = statistics.median(seconds), seconds[min(count - 1, count * 99 // 100)]
+        before = best.get(name, Figure(median, p99))
+        best[name] = Figure(min(median, before.median), min(p99, before.p99))
     return {name: best[name] for name in works}
 
 

@@ -33,6 +33,7 @@ _NO_FINALIZER = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 _RAW_BYTES = 16
 _TYPES = {"i": ValType.i32, "I": ValType.i64}
 _MEMORY = b"memory"
+_U32, _U64 = ctypes.c_uint32.__ctype_le__, ctypes.c_uint64.__ctype_le__
 _CONTEXT = ctypes.POINTER(_ffi.wasmtime_context_t)
 _ERROR = ctypes.POINTER(_ffi.wasmtime_error_t)
 _TRAP = ctypes.POINTER(_ffi.wasm_trap_t)
@@ -180,34 +181,38 @@ class OutOfTime(Exception):
 class Memory:
     """The guest's linear memory during one host call. Addresses are the guest's own, unsigned."""
 
-    __slots__ = ("_base", "_size")
+    __slots__ = ("_base", "size")
 
     def __init__(self, base: int, size: int) -> None:
         self._base = base
-        self._size = size
+        self.size = size
 
     def read(self, address: int, size: int) -> bytes:
-        if address + size > self._size:
+        if address + size > self.size:
             raise OutOfBounds
         return ctypes.string_at(self._base + address, size)
 
     def write(self, address: int, data: bytes | bytearray) -> None:
-        if address + len(data) > self._size:
+        if address + len(data) > self.size:
             raise OutOfBounds
         ctypes.memmove(self._base + address, bytes(data), len(data))
 
     def write_u32(self, address: int, value: int) -> None:
-        self.write(address, value.to_bytes(4, "little"))
+        if address + 4 > self.size:
+            raise OutOfBounds
+        _U32.from_address(self._base + address).value = value
 
     def write_u64(self, address: int, value: int) -> None:
-        self.write(address, value.to_bytes(8, "little"))
+        if address + 8 > self.size:
+            raise OutOfBounds
+        _U64.from_address(self._base + address).value = value
 
 
 class Guest:
     """What the host functions of one run share: the handle of the memory, the deadline on `time.monotonic`, and what
     ended the program."""
 
-    __slots__ = ("_context", "_handle", "_handle_at", "_lock_since", "deadline", "stopped_by", "store")
+    __slots__ = ("_context", "_handle", "_handle_at", "_lock_since", "_memory", "deadline", "stopped_by", "store")
 
     def __init__(self, store: Store, deadline: float) -> None:
         self.store = store
@@ -217,6 +222,7 @@ class Guest:
         self._lock_since = 0.0
         self.stopped_by: BaseException | None = None
         self._handle: Any = None
+        self._memory: Memory | None = None
 
     def memory(self, caller: Caller) -> Memory:
         """The memory that the calling module exports under the name `memory`."""
@@ -228,7 +234,10 @@ class Guest:
                 raise OutOfBounds
             self.found(item)
         context, handle = self._context, self._handle_at
-        return Memory(_memory_data(context, handle), _memory_data_size(context, handle))
+        size = _memory_data_size(context, handle)
+        if self._memory is None or self._memory.size != size:  # where it is changes only as it grows
+            self._memory = Memory(_memory_data(context, handle), size)
+        return self._memory
 
     def in_time(self) -> None:
         """Raises OutOfTime after the deadline.
