@@ -105,6 +105,12 @@ def submit(runtime: Runtime, *, by_hand: bool = False, **changes: Any) -> None:
     assert isinstance(outcome, Mutated), outcome
 
 
+def runs(name: str) -> dict[str, Any]:
+    """A model's call of the capability."""
+    arguments = {"capability_id": "get_salary", "input": {"name": name}}
+    return {"tool_calls": [{"name": "run_capability", "arguments": arguments}]}
+
+
 def states(runtime: Runtime) -> list[tuple[int, str]]:
     return [(c.version, c.status) for c in runtime.library.versions("get_salary")]
 
@@ -263,11 +269,7 @@ def test_a_solved_task_is_answered_by_what_serves_in_place_of_a_quarantined_vers
     submit(runtime, source=WRONG_FOR_EVE)
     model = ScriptedModel(
         [
-            {
-                "tool_calls": [
-                    {"name": "run_capability", "arguments": {"capability_id": "get_salary", "input": {"name": "Mary"}}}
-                ]
-            },
+            runs("Mary"),
             {"content": "Mary earns 67000."},
         ]
     )
@@ -278,19 +280,24 @@ def test_a_solved_task_is_answered_by_what_serves_in_place_of_a_quarantined_vers
     assert (answer.text, answer.used[0].version) == ("Mary earns 67000.", 3)
 
 
-def test_the_model_hears_of_a_quarantine_and_goes_on_with_what_serves(runtime: Runtime, library: Library) -> None:
+def test_a_task_goes_on_with_what_serves_in_place_of_a_quarantined_version(runtime: Runtime, library: Library) -> None:
     submit(runtime)
     submit(runtime, source=WRONG_FOR_EVE)
-    run = {
-        "tool_calls": [
-            {"name": "run_capability", "arguments": {"capability_id": "get_salary", "input": {"name": "Eve"}}}
-        ]
-    }
-    model = ScriptedModel([run, run, {"content": "Eve earns 52000."}])
+    model = ScriptedModel([runs("Eve"), {"content": "Eve earns 52000."}])
     with Runtime.open(library.path, model=model) as asked:
         answer = asked.run_sync("What is Eve paid?")
     assert [r.version for r in answer.used] == [3]
-    assert "get_salary@2 broke its contract" in json.dumps(model.requests[1]["messages"][-1], ensure_ascii=False)
+
+
+def test_the_model_is_told_that_nothing_serves_any_more(runtime: Runtime, library: Library) -> None:
+    submit(runtime)
+    runtime.call("get_salary", {"name": "Mary"})
+    write_people(library, key="pay")
+    model = ScriptedModel([runs("Eve"), runs("Eve"), {"content": "I cannot tell."}])
+    with Runtime.open(library.path, model=model) as asked:
+        assert asked.run_sync("What is Eve paid?").used == ()
+    assert "cannot be run any more" in json.dumps(model.requests[1]["messages"][-1])
+    assert "there is no capability 'get_salary' here" in json.dumps(model.requests[2]["messages"][-1])
 
 
 def test_an_earlier_version_that_breaks_its_contract_is_quarantined_where_it_lies(runtime: Runtime) -> None:

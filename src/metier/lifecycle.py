@@ -143,12 +143,16 @@ class Lifecycle:
         self._evidence.forget(current)
         self._evidence.moved(current, "quarantined", reason, run_id)
         if successor is None:
-            return f"{current.name} broke its contract and is quarantined; `metier restore {current.id}` brings it back"
+            return f"{current.name} broke its contract and is quarantined; {self._ways_on(current.id)}"
         self._evidence.moved(
             serving.model_copy(update={"status": "superseded"}), serving.status, f"in place of {current.name}", run_id
         )
         was = successor.capability.name
         return f"{current.name} broke its contract and is quarantined; {serving.name}, which is what {was} was, serves"
+
+    def _ways_on(self, id: str) -> str:
+        mend = f"`metier repair {id}` has it mended, " if self._settings.repair != "off" else ""
+        return f"{mend}`metier restore {id}` brings it back as it is"
 
     def set_status(self, id: str, status: Status, reason: str) -> Capability:
         """Gives the current version a state because somebody says so. Raises as the library's does."""

@@ -265,15 +265,13 @@ class Runtime:
                 "data; repeat with --allow-writes to have it done"
             )
         emit(events.Recalled(capability.id, capability.version, remembered.input))
-        outcome = await self._run_off_loop(capability, remembered.input, run_id, emit)
-        if isinstance(outcome, Failed) and outcome.consequence and self._serves(capability):
-            outcome = await self._run_off_loop(self.library.get(capability.id), remembered.input, run_id, emit)
+        outcome, asked, tokens = await self._run_or_mend(capability, remembered.input, run_id, emit)
         if isinstance(outcome, Failed):
             if self.model is None:
                 raise RunFailed(outcome)
             return None
         text = answer_from(remembered, outcome.output_text, outcome.output)
-        return Answer(text, run_id, "recall", used=(outcome,))
+        return Answer(text, run_id, "recall", used=(outcome,), model_calls=asked, tokens=tokens)
 
     async def _solve(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer:
         """The model's way: show it the nearest capabilities, carry out what it calls for, until it answers."""
@@ -329,8 +327,10 @@ class Runtime:
         if version is None and not found.live:
             raise LibraryError(f"{found.name} is {found.status}; name a version to run it all the same")
         outcome = self.execute(found, input)
-        if isinstance(outcome, Failed) and outcome.consequence and version is None and self._serves(found):
-            outcome = self.execute(self.library.get(capability), input)
+        if isinstance(outcome, Failed) and outcome.consequence and version is None:
+            _blocking(self._mend_at_once(capability, lambda _: None))
+            if self._serves(found):
+                outcome = self.execute(self.library.get(capability), input)
         if isinstance(outcome, Failed):
             raise RunFailed(outcome)
         return outcome.output
@@ -389,6 +389,30 @@ class Runtime:
         ok = isinstance(outcome, Ran)
         emit(events.RunEnded(capability.id, capability.version, ok, clipped(said, 300), outcome.seconds))
         return outcome
+
+    async def _run_or_mend(
+        self, capability: Capability, input: Any, run_id: str, emit: Emit
+    ) -> tuple[Ran | Failed, int, int]:
+        """A run; where it breaks its contract it is mended, if the operator wants that at once, and what serves in its
+        place has a turn. With the model calls and tokens that it took."""
+        outcome = await self._run_off_loop(capability, input, run_id, emit)
+        asked = tokens = 0
+        if isinstance(outcome, Failed) and outcome.consequence:
+            asked, tokens = await self._mend_at_once(capability.id, emit)
+            if self._serves(capability):
+                outcome = await self._run_off_loop(self.library.get(capability.id), input, run_id, emit)
+        return outcome, asked, tokens
+
+    async def _mend_at_once(self, id: str, emit: Emit) -> tuple[int, int]:
+        """Has a capability repaired where `[lifecycle] repair` is "auto"; what it took. No failure of it is raised."""
+        if self.settings.lifecycle.repair == "auto" and self._mutation_model is not None:
+            try:
+                _, asked, tokens = await self.repair(id, emit)
+            except MetierError as error:
+                emit(events.ToolRefused("repair", str(error)))
+            else:
+                return asked, tokens
+        return 0, 0
 
     # Retrieval
 
@@ -450,6 +474,27 @@ class Runtime:
         near = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
         return await self.mutator().mutate(author, task, artifact, emit, neighbours=[c for c, _ in near])
 
+    async def repair(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
+        """Has a capability mended that broke its contract; the outcome, with model calls and tokens spent.
+
+        Raises:
+            UsageError: nothing is known that it failed on, or a person pinned it.
+            SetupMissing: there is no model.
+            ModelError: the author's endpoint fails.
+        """
+        failures = self.journal.evidence.failures(id)
+        if not failures:
+            raise UsageError(f"{id} has not failed on anything that is not mended; `metier repair` lists what waits")
+        current = await asyncio.to_thread(self.library.get, id)
+        if current.pinned:
+            raise UsageError(f"{id} is pinned; `metier pin --unpin {id}` first, then repair it")
+        author = self._mutation_model
+        if author is None:
+            raise SetupMissing("there is no model to mend capabilities; set a key, or [model] in metier.toml")
+        parent = await asyncio.to_thread(self.library.load, id, max(f.version for f in failures))
+        emit(events.MutationStarted(f"repair {parent.capability.name}", parent.capability.name))
+        return await self.mutator().repair(author, parent, failures, current.version, emit)
+
     # The same for those who do not write async code
 
     def run_sync(self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False) -> Answer:
@@ -459,6 +504,10 @@ class Runtime:
     def mutate_sync(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutation, int, int]:
         """`mutate`, from code that is not async."""
         return _blocking(self.mutate(task, parent, emit))
+
+    def repair_sync(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
+        """`repair`, from code that is not async."""
+        return _blocking(self.repair(id, emit))
 
     async def stream(self, task: str, *, allow_writes: bool = False) -> AsyncGenerator[events.Event]:
         """`run`, event by event; the last one is `Answered`. What `run` raises, this raises."""
@@ -566,8 +615,8 @@ class Attempt:
         if capability.effects == "write" and self.heard and not self.allow_writes:
             self.withheld.append(capability.id)
             return self._refuse(call, WITHHELD)
-        outcome = await self.runtime._run_off_loop(capability, value, self.run_id, self.emit)
-        self.heard = True
+        outcome, asked, tokens = await self.runtime._run_or_mend(capability, value, self.run_id, self.emit)
+        self.heard, self.model_calls, self.tokens = True, self.model_calls + asked, self.tokens + tokens
         if isinstance(outcome, Ran):
             self.ran.append(outcome)
             return f"{capability.id} returned:\n{fence(outcome.output_text)}"

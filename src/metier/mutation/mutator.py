@@ -19,6 +19,7 @@ from metier.approval import Approver, Decision, Request
 from metier.capability import Capability, Contract, Example, Provenance, contract_fields
 from metier.config import Settings
 from metier.errors import BuildError, InvalidModule, PublishConflict, SetupMissing
+from metier.evidence import Failure
 from metier.journal import Journal
 from metier.library import Artifact, Library, Release, source_text
 from metier.model import ChatModel
@@ -30,12 +31,14 @@ from metier.mutation.pending import PendingDrafts, Waiting
 from metier.mutation.regression import Regression
 from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
 from metier.permissions import Permissions
-from metier.prompts import fingerprint
+from metier.prompts import fingerprint, render
 from metier.runner import Loaded, Runner
 from metier.schemas import canonical
 from metier.toolchains import Built, Workshop, installed, toolchain
 
 Emit = Callable[[events.Event], None]
+
+MAX_FAILURES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,28 @@ class Mutator:
         Raises:
             ModelError: the author's endpoint fails; the library is as it was.
         """
+        author = self._author(model, task, parent, neighbours, emit)
+        outcome = await self._written(author, model.name, parent, emit)
+        return outcome, author.asked, author.tokens
+
+    async def repair(
+        self, model: ChatModel, parent: Artifact, failures: Sequence[Failure], follows: int, emit: Emit
+    ) -> tuple[Mutation, int, int]:
+        """Has a version mended that broke its contract; what comes of it takes the place of version `follows`.
+
+        Raises:
+            ModelError: the author's endpoint fails; the library is as it was.
+        """
+        task = render("repair", parent=parent.capability, failures=failures[-MAX_FAILURES_SHOWN:])
+        author = self._author(model, task, parent, (), emit)
+        outcome = await self._written(author, model.name, parent, emit, follows=follows)
+        return outcome, author.asked, author.tokens
+
+    def _author(
+        self, model: ChatModel, task: str, parent: Artifact | None, neighbours: Sequence[Capability], emit: Emit
+    ) -> Author:
         agent = self._settings.agent
-        author = Author(
+        return Author(
             model,
             task,
             parent,
@@ -108,11 +131,11 @@ class Mutator:
             tokens=agent.mutation_tokens,
             emit=emit,
         )
-        outcome = await self._written(author, model.name, parent, emit)
-        return outcome, author.asked, author.tokens
 
-    async def _written(self, author: Author, by: str, parent: Artifact | None, emit: Emit) -> Mutation:
-        """Drafts, as many as may be, until one passes the gates."""
+    async def _written(
+        self, author: Author, by: str, parent: Artifact | None, emit: Emit, *, follows: int | None = None
+    ) -> Mutation:
+        """Drafts, as many as may be, until one passes the gates; with `follows` only as what comes after that version."""
         findings: tuple[str, ...] = ()
         rounds = self._settings.agent.mutation_rounds
         for number in range(1, rounds + 1):
@@ -123,10 +146,19 @@ class Mutator:
                 spent = f"{author.asked} requests and {author.tokens} tokens"
                 return NotMutated(f"the author used up what it may, {spent}", number - 1, findings)
             checked = Checked(written.findings)
-            if written.draft is not None:
+            if written.draft is not None and follows is not None and not _keeps_id(written.draft, parent):
+                checked = Checked(("this is a repair: keep the id of the parent",))
+            elif written.draft is not None:
                 checked = await asyncio.to_thread(
-                    self._checked, written.draft, parent, by, fingerprint("author"), last=number == rounds
+                    self._checked,
+                    written.draft,
+                    parent,
+                    by,
+                    fingerprint("author"),
+                    last=number == rounds and not follows,
                 )
+            if checked.release is not None:
+                checked = dataclasses.replace(checked, release=dataclasses.replace(checked.release, follows=follows))
             outcome = self._settled(checked, number)
             findings = outcome.findings if isinstance(outcome, NotMutated) else ()
             name = written.draft.contract.id if written.draft else None
@@ -412,6 +444,10 @@ class Mutator:
             return Decision(True, "policy")
         parent_source = source_text(parent.source) if parent else None
         return self._approver.decide(Request(contract, beyond, source, parent_source))
+
+
+def _keeps_id(draft: Draft, parent: Artifact | None) -> bool:
+    return parent is not None and draft.contract.id == parent.capability.id
 
 
 def _undecided(
