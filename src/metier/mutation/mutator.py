@@ -135,7 +135,7 @@ class Mutator:
     async def _written(
         self, author: Author, by: str, parent: Artifact | None, emit: Emit, *, follows: int | None = None
     ) -> Mutation:
-        """Drafts, as many as may be, until one passes the gates; with `follows` only as what comes after that version."""
+        """Drafts, as many as may be, until one passes the gates; with `follows` only as what comes after it."""
         findings: tuple[str, ...] = ()
         rounds = self._settings.agent.mutation_rounds
         for number in range(1, rounds + 1):
