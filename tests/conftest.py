@@ -78,6 +78,16 @@ def capability(**values: Any) -> Capability:
     )
 
 
-def runner(box: Box, *, limits: Limits | None = None, roots: dict[str, Path] | None = None, **policy: Any) -> Runner:
-    """A runner with a policy given as JSON-like values."""
-    return Runner(box, roots=roots or {}, policy=Permissions.model_validate(policy), limits=limits or Limits())
+def runner(
+    box: Box,
+    *,
+    limits: Limits | None = None,
+    roots: dict[str, Path] | None = None,
+    state: Path | None = None,
+    **policy: Any,
+) -> Runner:
+    """A runner with a policy given as JSON-like values. To keep more than one file it needs a `state` folder."""
+    allowed = Permissions.model_validate(policy)
+    if state is not None:
+        state.mkdir(exist_ok=True)
+    return Runner(box, roots=roots or {}, policy=allowed, limits=limits or Limits(), state=state)

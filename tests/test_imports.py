@@ -97,7 +97,7 @@ def floor_of(room: str) -> int | None:
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        if parts[:2] != ("engines", "python"):  # runs inside the engine
+        if parts[:2] not in (("engines", "python"), ("engines", "javascript")):  # run inside engines, or build them
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 

@@ -14,6 +14,7 @@ from metier import Runtime
 from metier.capability import Contract, Provenance
 from metier.library import Library, Release
 from metier.sandbox.box import Box
+from metier.sandbox.shipped import PYTHON
 from metier.toolchains import python
 
 READ_TWO = """
@@ -62,7 +63,7 @@ def publish(library: Library, box: Box, id: str, source: str, *, version: int | 
         contract=contract,
         wasm=python.build(source, box),
         source={"capability.py": source.encode()},
-        engine=box.python_pin,
+        engine=PYTHON.pin,
         parent=f"{id}@{version}" if version else None,
         provenance=Provenance(author="hand", created="2026-01-01T00:00:00+00:00"),
     )

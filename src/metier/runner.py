@@ -33,6 +33,7 @@ from metier.sandbox.box import Box, Budget, Execution, Program
 from metier.sandbox.files import Backing, FileSystem, HostFiles
 from metier.sandbox.limits import MIB, Limits
 from metier.sandbox.nesting import OuterFiles, adopt
+from metier.sandbox.shipped import PYTHON, SHIPPED
 from metier.sandbox.wasi import Clock, Process, RandomStream
 
 log = logging.getLogger(__name__)
@@ -116,10 +117,11 @@ class Runner:
         Raises:
             InvalidModule: its wasm is not admitted, or it was built for another engine.
         """
-        if capability.engine is not None and capability.engine != self.box.python_pin:
+        if capability.engine is not None and capability.engine not in {engine.pin for engine in SHIPPED}:
+            here = next((e for e in SHIPPED if capability.language == e.language.lower()), PYTHON)
             raise InvalidModule(
                 f"{capability.id}: built for the engine {capability.engine[:24]}…, and this Metier has "
-                f"{self.box.python_pin[:24]}…; rebuild it: metier add {capability.id}/src/capability.py"
+                f"{here.pin[:24]}…; rebuild it: metier add {capability.id}/src/{here.source}"
             )
         try:
             return Loaded(capability, self.box.load(wasm, self.limits))

@@ -18,8 +18,9 @@ from metier.errors import BuildError
 from metier.outcomes import Failed, Ran
 from metier.sandbox.box import Box
 from metier.sandbox.cache import CompiledCode, default_cache_folder
-from metier.sandbox.engines import ProgramError, PythonEngine, shipped
+from metier.sandbox.engines import ProgramError, PythonEngine
 from metier.sandbox.native import new_engine
+from metier.sandbox.shipped import PYTHON
 from metier.toolchains import python as toolchain
 from tests.conftest import capability, runner
 from tests.engines.programs import PROGRAMS
@@ -433,7 +434,7 @@ def test_code_that_is_not_bytecode_fails_and_says_so(bench: Bench) -> None:
 
 
 def test_what_is_shipped_tells_what_is_in_it(bench: Bench) -> None:
-    about = shipped()
+    about = PYTHON.about()
     assert (bench.python.name, bench.python.sha256) == (about["name"], about["sha256"])
     assert about["python"].startswith("3.14")
     assert about["modules"] == sorted(about["modules"])
@@ -456,7 +457,7 @@ def run(input):
 
 def in_box(box: Box, root: Path, source: str, value: Any = None, *, access: str = "write") -> Ran | Failed:
     permissions = {"files": [{"root": "hr", "path": "**", "access": access}]}
-    r = runner(box, roots={"hr": root}, **permissions)
+    r = runner(box, roots={"hr": root}, state=root.parent / f"{root.name}-state", **permissions)
     contract = capability(permissions=r._policy, effects="write" if access == "write" else "read")
     return r.run(r.load(contract, toolchain.build(source, box)), value or {})
 

@@ -18,6 +18,7 @@ from metier.sandbox.box import Box
 from metier.sandbox.limits import MIB, TABLE, Bound, Limits
 from metier.sandbox.preview1 import Errno
 from metier.toolchains import python
+from metier.toolchains.carrier import carrier
 from tests.conftest import capability, runner, says, wat
 from tests.sandbox.guest import ALL, CREAT, guest
 from tests.sandbox.test_compiler import bomb
@@ -131,7 +132,7 @@ HITS: dict[tuple[str, str], list[Hit]] = {
     ("seconds", ""): [fails(LOOP, fuel=10**18, seconds=0.1)],
     ("memory_bytes", ""): [
         fails(wat('(func (export "_start"))', pages=100), memory_bytes=4 * MIB),
-        fails(python.wrap(b"no code at all"), memory_bytes=4 * MIB),
+        fails(carrier("python", b"no code at all"), memory_bytes=4 * MIB),
     ],
     ("table_elements", ""): [fails(wat('(table 101 funcref) (func (export "_start"))'), table_elements=100)],
     ("stack_bytes", ""): [fails(wat('(func $f (call $f)) (func (export "_start") (call $f))'))],

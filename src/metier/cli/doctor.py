@@ -48,14 +48,17 @@ def command(context: click.Context, cli: Cli, ping: bool) -> None:
 def _machine() -> Iterator[Check]:
     from metier.sandbox.box import Box
     from metier.sandbox.cache import default_cache_folder
+    from metier.sandbox.shipped import SHIPPED
 
     yield Check("metier", "ok", f"{version('metier')}, Python {sys.version.split()[0]}, wasmtime {version('wasmtime')}")
-    try:
-        box = Box()
-        how = "ready" if box.python_is_compiled else "is prepared at its first use, in about ten seconds"
-        yield Check("Python engine", "ok", f"{box.python_pin[:24]}… {how}")
-    except MetierError as error:
-        yield Check("Python engine", "broken", str(error))
+    box = Box()
+    for engine in SHIPPED:
+        name = f"{engine.language} engine"
+        try:
+            later = f"is prepared at its first use, in about {engine.seconds} seconds"
+            yield Check(name, "ok", f"{engine.pin[:24]}… {'ready' if box.is_compiled(engine) else later}")
+        except MetierError as error:
+            yield Check(name, "broken", str(error))
     folder = default_cache_folder()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     writable = os.access(existing, os.W_OK)

@@ -16,7 +16,8 @@ from metier.errors import BuildError, InvalidModule
 from metier.outcomes import FailureKind
 from metier.sandbox import modules, wasi
 from metier.sandbox.cache import CompiledCode, default_cache_folder
-from metier.sandbox.engines import MAX_CODE_BYTES, ProgramError, PythonEngine, shipped
+from metier.sandbox.engines import MAX_CODE_BYTES, ProgramError, PythonEngine
+from metier.sandbox.javascript import JavaScriptEngine, NoDoor, compilation, refusal
 from metier.sandbox.limits import Limits
 from metier.sandbox.native import (
     Guest,
@@ -30,14 +31,16 @@ from metier.sandbox.native import (
     reason,
     start,
 )
+from metier.sandbox.shipped import JAVASCRIPT, PYTHON, Shipped
 from metier.sandbox.wasi import Exited, LimitReached, Process
 
-PYTHON = ("metier:python", "run")
-OFFERED = frozenset(
-    {(wasi.MODULE, name) for name in wasi.SIGNATURES} | {("metier", "call"), ("metier", "read"), PYTHON}
-)
+FOR_PYTHON, FOR_JAVASCRIPT = ("metier:python", "run"), ("metier:javascript", "run")
+ENGINES = frozenset({FOR_PYTHON, FOR_JAVASCRIPT})
+"""The imports that hand a module's data to an engine, as the code to run."""
+FOR_ENGINES = tuple(module for module, _ in sorted(ENGINES))
+OFFERED = ENGINES | {(wasi.MODULE, name) for name in wasi.SIGNATURES} | {("metier", "call"), ("metier", "read")}
 
-RESIDENT, PYTHON_RESIDENT = 2**16, 10 * 2**20
+RESIDENT, ENGINE_RESIDENT = 2**16, 10 * 2**20
 """Bytes of a memory that are wiped by hand after a run, the rest by the system: of a program's own, and of an engine's,
 where 10 MiB spare more page faults than they take time."""
 
@@ -80,15 +83,17 @@ class EffectDoor(Protocol):
 class State(Guest):
     """One execution: what the program sees, and the door behind which effects happen."""
 
-    __slots__ = ("answer", "door", "process", "python_started")
+    __slots__ = ("answer", "door", "engine", "is_engine", "process")
 
-    def __init__(self, store: Store, process: Process, door: EffectDoor) -> None:
+    def __init__(self, store: Store, process: Process, door: EffectDoor, *, is_engine: bool = False) -> None:
         super().__init__(store, time.monotonic() + process.limits.seconds)
         self.process = process
         process.files.overlay.in_time = self.in_time
         self.door = door
         self.answer = b""
-        self.python_started = False
+        self.is_engine = is_engine
+        self.engine: State | None = None
+        """The engine that the program handed its code to: a guest with a memory of its own."""
 
     # What is left of the run; see Budget.
 
@@ -103,7 +108,7 @@ class State(Guest):
 
     def memory_left(self) -> int:
         """Bytes that runs nested in this one may take. Of an engine's memory no more is known than its share."""
-        if self.python_started:
+        if self.is_engine:
             return self.process.kept_bytes
         return self.process.limits.memory_bytes - self.memory_bytes()
 
@@ -112,6 +117,9 @@ class State(Guest):
 
     def spend_effects(self, count: int) -> None:
         self.door.count += count
+
+    def memory_bytes(self) -> int:
+        return super().memory_bytes() + (self.engine.memory_bytes() if self.engine is not None else 0)
 
     # What the Python engine asks of its host; see engines.EngineHost.
 
@@ -213,6 +221,7 @@ class Box:
         self.announce = announce
         self._folder = cache_folder
         self._python: PythonEngine | None = None
+        self._javascript: JavaScriptEngine | None = None
         self._making = threading.Lock()
         self._backends: dict[int, Backend] = {}
 
@@ -223,8 +232,9 @@ class Box:
                 found = self._backends[resident_bytes] = Backend(
                     self._cache_folder, self._target, resident_bytes, self.stack_bytes
                 )
-                if resident_bytes == PYTHON_RESIDENT:
-                    define(found.linker, *PYTHON, "ii", self._run_python, found.keep)
+                if resident_bytes == ENGINE_RESIDENT:
+                    define(found.linker, *FOR_PYTHON, "ii", self._run_python, found.keep)
+                    define(found.linker, *FOR_JAVASCRIPT, "ii", self._run_javascript, found.keep)
             return found
 
     def portable(self) -> Box:
@@ -235,17 +245,21 @@ class Box:
     def python(self) -> PythonEngine:
         """The Python engine, compiled for this machine on first use."""
         if self._python is None:
-            self._python = PythonEngine.load(self._backend(PYTHON_RESIDENT).engine, self._component)
+            self._python = PythonEngine.load(self._backend(ENGINE_RESIDENT).engine, self._component)
         return self._python
 
     @property
-    def python_pin(self) -> str:
-        """The engine's name and hash, as meta.json's `engine` has them. Loads nothing."""
-        return "{name}@{sha256}".format(**shipped())
+    def javascript(self) -> JavaScriptEngine:
+        """The JavaScript engine, compiled for this machine on first use."""
+        if self._javascript is None:
+            backend = self._backend(ENGINE_RESIDENT)
+            module = backend.compiled.engine(JAVASCRIPT.sha256, JAVASCRIPT.wasm, self._announcing(JAVASCRIPT))
+            self._javascript = JavaScriptEngine(backend.linker.instantiate_pre(module))
+        return self._javascript
 
-    @property
-    def python_is_compiled(self) -> bool:
-        return self._python is not None or self._backend(PYTHON_RESIDENT).compiled.has(shipped()["sha256"])
+    def is_compiled(self, engine: Shipped) -> bool:
+        """Whether an engine is ready on this machine. Loads nothing."""
+        return self._backend(ENGINE_RESIDENT).compiled.has(engine.sha256)
 
     def load(self, wasm: bytes, limits: Limits) -> Program:
         """The program in `wasm`.
@@ -255,12 +269,12 @@ class Box:
         """
         modules.check_bytes(wasm, limits.module_bytes)
         try:
-            # A module around Python bytecode is a few bytes of code: compiling it costs less than a cache file.
+            # A module around bytecode is a few bytes of code: compiling it costs less than a cache file.
             small = modules.is_small(wasm)
-            backend = self._backend(PYTHON_RESIDENT if modules.names_import(wasm, PYTHON[0]) else RESIDENT)
+            backend = self._backend(ENGINE_RESIDENT if modules.names_import(wasm, FOR_ENGINES) else RESIDENT)
             module = wasmtime.Module(backend.engine, wasm) if small else backend.compiled.module(wasm, limits)
-            modules.check_shape(module, OFFERED, PYTHON)
-            for_engine = any((wanted.module, wanted.name) == PYTHON for wanted in module.imports)
+            modules.check_shape(module, OFFERED, ENGINES)
+            for_engine = any((wanted.module, wanted.name) in ENGINES for wanted in module.imports)
             return Program(backend.linker.instantiate_pre(module), backend, for_engine)
         except wasmtime.WasmtimeError as error:
             raise InvalidModule(f"the module does not load: {reason(error)}") from None
@@ -269,7 +283,8 @@ class Box:
         """Runs the program to its end, or to the first limit that it reaches. What it does raises nothing."""
         kept = process.kept_bytes if program.for_engine else 0
         store = program.backend.store(process.limits, process.limits.memory_bytes - kept)
-        return _measured(program, State(store, process, door))
+        state = State(store, process, door)
+        return _measured(program.backend.ticker, state, lambda: start(program.prepared, state))
 
     def compile_python(self, source: str, limits: Limits = COMPILING) -> bytes:
         """The bytecode of Python source, compiled inside the engine.
@@ -277,7 +292,7 @@ class Box:
         Raises:
             BuildError: the source does not compile, or compiling it reaches a limit; the message says which.
         """
-        backend = self._backend(PYTHON_RESIDENT)
+        backend = self._backend(ENGINE_RESIDENT)
         with closing(backend.store(limits, limits.memory_bytes)) as store:
             backend.ticker.arm(store, limits.seconds)
             try:
@@ -287,34 +302,56 @@ class Box:
             finally:
                 backend.ticker.disarm()
 
+    def compile_javascript(self, source: str, limits: Limits = COMPILING) -> bytes:
+        """The bytecode of JavaScript source, compiled inside the engine. Raises as `compile_python`."""
+        backend = self._backend(ENGINE_RESIDENT)
+        state = State(backend.store(limits, limits.memory_bytes), compilation(source, limits), NoDoor())
+        done = _measured(backend.ticker, state, lambda: self.javascript.compile(state))
+        if done.stopped is not None:
+            raise BuildError(f"compiling it went beyond a limit: {done.stopped[1]}")
+        if done.status != 0:
+            raise refusal(source, done.stderr.decode("utf-8", "replace"))
+        return done.stdout
+
     def _run_python(self, guest: Guest, memory: Memory, address: int, size: int) -> None:
-        assert isinstance(guest, State)
-        if guest.python_started:  # each start is an engine of its own, with its own memory
-            raise LimitReached("trap", "the program started the Python engine a second time")
-        guest.python_started = True
-        if size > MAX_CODE_BYTES:  # the host makes several copies of it
-            raise LimitReached("memory", f"the program hands more than {MAX_CODE_BYTES} bytes of code to its engine")
-        code, process = memory.read(address, size), guest.process
+        engine, code = _handed_over(guest, memory, address, size)
+        process = engine.process
         try:
-            output = self.python.run(guest.store, guest, code, process.stdin, process.limits)
+            output = self.python.run(engine.store, engine, code, process.stdin, process.limits)
         except ProgramError as error:
             process.write_stderr(str(error).encode("utf-8", "replace") + b"\n")
             raise Exited(1) from None
         process.write_stdout(output)
 
+    def _run_javascript(self, guest: Guest, memory: Memory, address: int, size: int) -> None:
+        self.javascript.run(*_handed_over(guest, memory, address, size))
+
     def _component(self, key: str, wasm: Callable[[], bytes]) -> Any:
-        def announce() -> None:
-            self.announce("preparing the Python engine for this machine (once, about ten seconds)")
+        return self._backend(ENGINE_RESIDENT).compiled.component(key, wasm, self._announcing(PYTHON))
 
-        return self._backend(PYTHON_RESIDENT).compiled.component(key, wasm, announce)
+    def _announcing(self, engine: Shipped) -> Callable[[], None]:
+        line = f"preparing the {engine.language} engine for this machine (once, about {engine.seconds} seconds)"
+        return lambda: self.announce(line)
 
 
-def _measured(program: Program, state: State) -> Execution:
-    process, ticker, status, stopped = state.process, program.backend.ticker, 0, None
+def _handed_over(guest: Guest, memory: Memory, address: int, size: int) -> tuple[State, bytes]:
+    """The engine's side of a run, and the code that the program hands to it."""
+    assert isinstance(guest, State)
+    if guest.engine is not None:  # each start is an engine of its own, with its own memory
+        raise LimitReached("trap", "the program started an engine a second time")
+    guest.engine = engine = State(guest.store, guest.process, guest.door, is_engine=True)
+    engine.deadline = guest.deadline
+    if size > MAX_CODE_BYTES:  # the host makes several copies of it
+        raise LimitReached("memory", f"the program hands more than {MAX_CODE_BYTES} bytes of code to its engine")
+    return engine, memory.read(address, size)
+
+
+def _measured(ticker: Ticker, state: State, run: Callable[[], None]) -> Execution:
+    process, status, stopped = state.process, 0, None
     began = time.perf_counter()
     ticker.arm(state.store, process.limits.seconds)
     try:
-        start(program.prepared, state)
+        run()
     except Exited as exited:
         status = exited.status
     except LimitReached as reached:

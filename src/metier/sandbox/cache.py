@@ -72,6 +72,15 @@ class CompiledCode:
 
         return self._load(Component, key, compiled)
 
+    def engine(self, key: str, wasm: Callable[[], bytes], announce: Callable[[], None]) -> wasmtime.Module:
+        """The same for an engine that is a core module; it is compiled by a process of its own."""
+
+        def compiled(file: IO[bytes]) -> None:
+            announce()
+            compile_module(wasm(), Limits(), file, self._target)
+
+        return self._load(wasmtime.Module, key, compiled)
+
     def has(self, key: str) -> bool:
         return self._path(key).exists()
 

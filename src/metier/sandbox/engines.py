@@ -11,11 +11,7 @@ wasmtime-py converts each component value through Python objects, element by ele
 from __future__ import annotations
 
 import ctypes
-import functools
-import hashlib
-import importlib.resources
 import json
-import lzma
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -25,8 +21,8 @@ from wasmtime.component import Component, Linker
 
 from metier.errors import BuildError, SetupMissing
 from metier.sandbox.limits import MIB, Limits
+from metier.sandbox.shipped import PYTHON
 
-PYTHON = "python-3.14"
 DEFAULT = Limits()
 MAX_CODE_BYTES = 4 * MIB
 """What the compiled code of one program may have."""
@@ -121,8 +117,7 @@ class PythonEngine:
         Raises:
             SetupMissing: the shipped file is damaged or absent.
         """
-        about = shipped()
-        return cls(engine, compile_cached(about["sha256"], shipped_wasm), about["name"], about["sha256"])
+        return cls(engine, compile_cached(PYTHON.sha256, PYTHON.wasm), PYTHON.name, PYTHON.sha256)
 
     def run(
         self, store: wasmtime.Store, host: EngineHost, code: bytes, input: str | bytes, limits: Limits = DEFAULT
@@ -397,29 +392,3 @@ def _put_datetime(value: Any, nanoseconds: int) -> None:
         entry.val.kind = kind
         entry.val.of.u64 = number
     value.kind = _RECORD
-
-
-# The files shipped with the package
-
-
-@functools.cache
-def shipped() -> dict[str, Any]:
-    """What the shipped engine is: `name`, `sha256`, `size`, `python`, `componentize_py`, `modules`."""
-    try:
-        text = importlib.resources.files("metier.engines").joinpath(f"{PYTHON}.json").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SetupMissing(f"the Python engine is not installed: {error}. Reinstall metier") from None
-    about: dict[str, Any] = json.loads(text)
-    return about
-
-
-def shipped_wasm() -> bytes:
-    """The shipped engine, unpacked and checked against its hash. Takes half a second."""
-    try:
-        packed = importlib.resources.files("metier.engines").joinpath(f"{PYTHON}.wasm.xz").read_bytes()
-        wasm = lzma.decompress(packed)
-    except (FileNotFoundError, lzma.LZMAError) as error:
-        raise SetupMissing(f"the Python engine cannot be read: {error}. Reinstall metier") from None
-    if hashlib.sha256(wasm).hexdigest() != shipped()["sha256"]:
-        raise SetupMissing("the Python engine is damaged: its hash differs from the recorded one. Reinstall metier")
-    return wasm

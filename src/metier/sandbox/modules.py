@@ -50,13 +50,16 @@ def is_small(wasm: bytes) -> bool:
     return beside <= SMALL_BYTES
 
 
-def names_import(wasm: bytes, module: str) -> bool:
-    """Whether `module` stands among the names of the imports; a module that imports from it has it there."""
-    return any(module.encode() in wasm[start:end] for number, start, end in _sections(wasm) if number == IMPORTS)
+def names_import(wasm: bytes, names: Collection[str]) -> bool:
+    """Whether one of these modules stands among the names of the imports; one that is imported from has it there."""
+    imports = [wasm[start:end] for number, start, end in _sections(wasm) if number == IMPORTS]
+    return any(name.encode() in section for section in imports for name in names)
 
 
-def check_shape(module: wasmtime.Module, offered: Collection[tuple[str, str]], engine: tuple[str, str]) -> None:
-    """That a compiled module is a command and wants nothing beyond `offered`; one that wants `engine`, no memory to
+def check_shape(
+    module: wasmtime.Module, offered: Collection[tuple[str, str]], engines: Collection[tuple[str, str]]
+) -> None:
+    """That a compiled module is a command and wants nothing beyond `offered`; one that wants an engine, no memory to
     speak of. Signatures are checked when it is linked.
 
     Raises:
@@ -73,7 +76,7 @@ def check_shape(module: wasmtime.Module, offered: Collection[tuple[str, str]], e
     memory = exports.get("memory")
     if not isinstance(memory, wasmtime.MemoryType):
         raise InvalidModule("the module exports no memory named memory")
-    if engine in wanted and (memory.limits.max or 2**16) > ENGINE_MEMORY_PAGES:
+    if any(name in engines for name in wanted) and (memory.limits.max or 2**16) > ENGINE_MEMORY_PAGES:
         raise InvalidModule(
             f"the module is for an engine, and its memory is not limited to {ENGINE_MEMORY_PAGES // 16} MiB"
         )

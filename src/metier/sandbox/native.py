@@ -233,7 +233,13 @@ class Guest:
             ):
                 raise OutOfBounds
             self.found(item)
+        return self.own_memory()
+
+    def own_memory(self) -> Memory:
+        """The same where it is known already."""
         context, handle = self._context, self._handle_at
+        if not handle:
+            raise OutOfBounds
         size = _memory_data_size(context, handle)
         if self._memory is None or self._memory.size != size:  # where it is changes only as it grows
             self._memory = Memory(_memory_data(context, handle), size)
@@ -309,7 +315,7 @@ def define(linker: Linker, module: str, name: str, signature: str, function: Hos
 
 
 class _Frame(ctypes.Structure):
-    """Where the C API puts what one start asks for."""
+    """Where the C API puts what one start asks for; `instance` is first."""
 
     _fields_ = (
         ("instance", _ffi.wasmtime_instance_t),
@@ -343,6 +349,49 @@ def start(prepared: wasmtime.InstancePre, guest: Guest, entry: bytes = b"_start"
         _raise(guest, _call(context, function + _EXTERN_OF, base + _Frame.result.offset, 1, trap), frame)
     finally:
         _running.guest = outer
+
+
+class Instance:
+    """A fresh instance of a module in a guest's store, for modules with more than one function to call.
+
+    Raises:
+        Whatever a host function raised, else wasmtime.Trap or wasmtime.WasmtimeError; so does `call`.
+    """
+
+    MOST_ARGUMENTS = 4
+
+    def __init__(self, prepared: wasmtime.InstancePre, guest: Guest) -> None:
+        self._guest = guest
+        self._frame = _Frame()
+        self._at = ctypes.addressof(self._frame)
+        self._values = (_ffi.wasmtime_val_raw_t * self.MOST_ARGUMENTS)()
+        outer, _running.guest = getattr(_running, "guest", None), guest
+        try:
+            module, trap = _AT.from_buffer(prepared.ptr()).value, self._at + _Frame.trap.offset
+            _raise(guest, _instantiate(module, guest.store.address, self._at, trap), self._frame)
+            if self._find(_MEMORY, _Frame.memory.offset):
+                guest.found(self._frame.memory)
+        finally:
+            _running.guest = outer
+
+    def call(self, name: bytes, *arguments: int) -> int:
+        """Calls an exported function whose parameters are i32. Its result as an unsigned i32; undefined without one."""
+        if not self._find(name, _Frame.entry.offset):
+            raise WasmtimeError(f"the module exports no {name.decode()}")
+        for value, argument in zip(self._values, arguments, strict=False):
+            value.i32 = argument
+        function, trap = self._at + _Frame.entry.offset + _EXTERN_OF, self._at + _Frame.trap.offset
+        guest, values = self._guest, ctypes.addressof(self._values)
+        outer, _running.guest = getattr(_running, "guest", None), guest
+        try:
+            _raise(guest, _call(guest.store.address, function, values, self.MOST_ARGUMENTS, trap), self._frame)
+        finally:
+            _running.guest = outer
+        return int(self._values[0].i32) & 0xFFFF_FFFF
+
+    def _find(self, name: bytes, offset: int) -> bool:
+        """Whether there is an export of this name; it is put into the frame."""
+        return bool(_find_export(self._guest.store.address, self._at, name, len(name), self._at + offset))
 
 
 def _raise(guest: Guest, error: int, frame: _Frame) -> None:

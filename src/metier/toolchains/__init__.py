@@ -9,6 +9,7 @@ from metier.errors import BuildError
 from metier.toolchains.c import C
 from metier.toolchains.cpp import CPP
 from metier.toolchains.go import GO
+from metier.toolchains.javascript import JAVASCRIPT
 from metier.toolchains.protocol import Built, Files, Found, Missing, Toolchain, Workshop, template
 from metier.toolchains.python import PYTHON
 from metier.toolchains.rust import RUST
@@ -29,7 +30,7 @@ __all__ = [
     "toolchain",
 ]
 
-TOOLCHAINS: Mapping[Language, Toolchain] = {t.language: t for t in (PYTHON, RUST, GO, C, CPP, ZIG, WAT)}
+TOOLCHAINS: Mapping[Language, Toolchain] = {t.language: t for t in (PYTHON, JAVASCRIPT, RUST, GO, C, CPP, ZIG, WAT)}
 """The first one is what an author writes in unless there is a reason for another."""
 
 BY_SUFFIX: Mapping[str, Toolchain] = {suffix: t for t in TOOLCHAINS.values() for suffix in t.suffixes}

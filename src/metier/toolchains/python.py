@@ -1,13 +1,4 @@
-"""Python capabilities: source → bytecode, compiled inside the engine → a small module that carries it.
-
-The module is the same for every capability but for its bytecode, so it is put together here byte by byte:
-
-    (module
-      (import "metier:python" "run" (func (param i32 i32)))
-      (memory (export "memory") PAGES PAGES)
-      (func (export "_start") (call 0 (i32.const 0) (i32.const LENGTH)))
-      (data (i32.const 0) BYTECODE))
-"""
+"""Python capabilities: source → bytecode, compiled inside the engine → a small module that carries it."""
 
 from __future__ import annotations
 
@@ -15,13 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from metier.capability import Language
-from metier.sandbox.engines import shipped
+from metier.sandbox import shipped
+from metier.toolchains.carrier import carrier
 from metier.toolchains.protocol import Built, Files, Found, Missing, Workshop, text_of
 
 FILE_NAME = "capability.py"
 """What tracebacks call the source, and the name under which it is kept."""
-
-PAGE = 65536
 
 
 class Compiler(Protocol):
@@ -38,11 +28,11 @@ class Python:
     suffixes: tuple[str, ...] = (".py",)
 
     def found(self) -> Found | Missing:
-        return Found(shipped()["name"])
+        return Found(shipped.PYTHON.name)
 
     def build(self, files: Files, workshop: Workshop) -> Built:
         wasm = build(text_of(files, self.file_name), workshop.box)
-        return Built(wasm, workshop.box.python.name, workshop.box.python_pin)
+        return Built(wasm, shipped.PYTHON.name, shipped.PYTHON.pin)
 
 
 PYTHON = Python()
@@ -54,50 +44,4 @@ def build(source: str, compiler: Compiler) -> bytes:
     Raises:
         BuildError: a syntax error, or no `def run(input)`; the message has the line.
     """
-    return wrap(compiler.compile_python(source))
-
-
-def wrap(code: bytes) -> bytes:
-    """The module around bytecode."""
-    return _head(len(code)) + code
-
-
-def _head(size: int) -> bytes:
-    pages = _unsigned(max(1, -(-size // PAGE)))
-    body = b"\x00\x41\x00\x41" + _signed(size) + b"\x10\x00\x0b"  # no locals; i32.const 0, i32.const size, call 0, end
-    data = b"\x01\x00\x41\x00\x0b" + _unsigned(size)  # one active segment at i32.const 0
-    return (
-        b"\0asm\x01\x00\x00\x00"
-        + _section(1, b"\x02\x60\x02\x7f\x7f\x00\x60\x00\x00")  # (i32, i32) -> (), () -> ()
-        + _section(2, b"\x01" + _name("metier:python") + _name("run") + b"\x00\x00")
-        + _section(3, b"\x01\x01")
-        + _section(5, b"\x01\x01" + pages + pages)
-        + _section(7, b"\x02" + _name("memory") + b"\x02\x00" + _name("_start") + b"\x00\x01")
-        + _section(10, b"\x01" + _unsigned(len(body)) + body)
-        + b"\x0b"
-        + _unsigned(len(data) + size)
-        + data
-    )
-
-
-def _section(number: int, content: bytes) -> bytes:
-    return bytes([number]) + _unsigned(len(content)) + content
-
-
-def _name(text: str) -> bytes:
-    return _unsigned(len(text)) + text.encode()
-
-
-def _unsigned(value: int, last: int = 0x7F) -> bytes:
-    """LEB128, as the binary format has it. `last` is the most that the final byte may hold."""
-    encoded = bytearray()
-    while value > last:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _signed(value: int) -> bytes:
-    """Signed LEB128 of a number that is not negative: the final byte keeps a bit for the sign."""
-    return _unsigned(value, last=0x3F)
+    return carrier("python", compiler.compile_python(source))

@@ -21,8 +21,9 @@ from pathlib import Path
 import wasmtime
 from wasmtime.component import Component
 
-from metier.sandbox.engines import PYTHON, NoHost, PythonEngine
+from metier.sandbox.engines import NoHost, PythonEngine
 from metier.sandbox.native import new_engine
+from metier.sandbox.shipped import PYTHON
 
 COMPONENTIZE_PY = "0.25.1"
 TZDATA = "2026.6"
@@ -60,7 +61,7 @@ def build(folder: Path) -> bytes:
 def probe(wasm: bytes) -> dict[str, object]:
     """What the engine says of itself when it runs."""
     engine = new_engine()
-    python = PythonEngine(engine, Component(engine, wasm), PYTHON, "")
+    python = PythonEngine(engine, Component(engine, wasm), PYTHON.name, "")
 
     def store() -> wasmtime.Store:
         made = wasmtime.Store(engine)
@@ -80,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="metier-engine-") as folder:
         wasm = build(Path(folder))
     about = {
-        "name": PYTHON,
+        "name": PYTHON.name,
         "sha256": hashlib.sha256(wasm).hexdigest(),
         "size": len(wasm),
         "componentize_py": COMPONENTIZE_PY,
@@ -88,9 +89,9 @@ def main() -> None:
         **probe(wasm),
     }
     packed = lzma.compress(wasm, preset=9 | lzma.PRESET_EXTREME)
-    (output / f"{PYTHON}.wasm.xz").write_bytes(packed)
-    (output / f"{PYTHON}.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    print(f"{PYTHON}: {len(wasm):,} bytes, {len(packed):,} packed, {about['sha256']}")
+    (output / f"{PYTHON.name}.wasm.xz").write_bytes(packed)
+    (output / f"{PYTHON.name}.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    print(f"{PYTHON.name}: {len(wasm):,} bytes, {len(packed):,} packed, {about['sha256']}")
 
 
 if __name__ == "__main__":

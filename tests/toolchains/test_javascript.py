@@ -1,0 +1,78 @@
+"""JavaScript capabilities, from source to module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metier.errors import BuildError
+from metier.outcomes import Failed, Ran
+from metier.permissions import Permissions
+from metier.runner import Loaded, Runner
+from metier.sandbox.box import Box
+from metier.sandbox.limits import Limits
+from metier.sandbox.shipped import JAVASCRIPT as ENGINE
+from metier.toolchains import BY_SUFFIX, Workshop, installed, template, toolchain
+from tests.conftest import capability
+
+SOURCE = b"export function run(input) { return input }\n"
+JAVASCRIPT = toolchain("javascript")
+
+
+def test_a_capability_is_a_few_hundred_bytes_and_always_the_same_ones(box: Box) -> None:
+    built = JAVASCRIPT.build({"capability.js": SOURCE}, Workshop(box))
+    assert len(built.wasm) < 600
+    assert built == JAVASCRIPT.build({"capability.js": SOURCE}, Workshop(box))
+    assert (built.toolchain, built.engine) == (ENGINE.name, ENGINE.pin)
+
+
+def test_it_is_there_wherever_metier_is() -> None:
+    assert "javascript" in installed()
+    assert BY_SUFFIX[".js"] is BY_SUFFIX[".mjs"] is JAVASCRIPT
+
+
+@pytest.mark.parametrize("files", [{}, {"other.js": SOURCE}, {"capability.js": b"\xff"}])
+def test_a_source_that_is_not_there_or_is_no_text_does_not_build(box: Box, files: dict[str, bytes]) -> None:
+    with pytest.raises(BuildError, match=r"capability\.js"):
+        JAVASCRIPT.build(files, Workshop(box))
+
+
+def test_a_source_that_takes_too_long_to_compile_does_not_build(box: Box) -> None:
+    with pytest.raises(BuildError, match="beyond a limit"):
+        box.compile_javascript("let a = [" + "1," * 200_000 + "];", Limits(fuel=1_000_000))
+
+
+def test_the_template_works(box: Box, tmp_path: Path) -> None:
+    people = '[{"id": "E1", "name": "Zoë", "title": "Engineer"}]'
+    (tmp_path / "employees.json").write_text(people, encoding="utf-8")
+    policy = Permissions.model_validate(
+        {"files": [{"root": "hr", "path": "employees.json", "access": "read"}], "call": ["get_salary_details"]}
+    )
+    loaded: dict[str, Loaded] = {}
+    runner = Runner(box, roots={"hr": tmp_path}, policy=policy, limits=Limits(), resolve=lambda id, version: loaded[id])
+    pay = JAVASCRIPT.build({"capability.js": b"export function run() { return { salary: 5000 } }"}, Workshop(box)).wasm
+    loaded["get_salary_details"] = runner.load(capability(id="get_salary_details", version=1, sha256="1"), pay)
+    whole = JAVASCRIPT.build({"capability.js": template(JAVASCRIPT).encode()}, Workshop(box)).wasm
+    program = runner.load(capability(permissions=policy, effects="read"), whole)
+    ran, failed = (runner.run(program, {"name": name}) for name in ("Zoë", "Max"))
+    assert isinstance(ran, Ran), ran
+    assert ran.output == {"name": "Zoë", "title": "Engineer", "salary": 5000}
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.error) == ("not_found", "no employee named Max; there are: Zoë")
+
+
+def test_the_program_in_the_documents_works(box: Box, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "capabilities.md").read_text(encoding="utf-8")
+    source = page.partition("```js\n")[2].partition("```")[0]
+    people = '[{"id": "EMP001", "name": "John Smith", "start_date": "2018-03-12"}]'
+    (tmp_path / "employees.json").write_text(people, encoding="utf-8")
+    policy = Permissions.model_validate({"files": [{"root": "hr", "path": "employees.json", "access": "read"}]})
+    runner = Runner(box, roots={"hr": tmp_path}, policy=policy, limits=Limits())
+    wasm = JAVASCRIPT.build({"capability.js": source.encode()}, Workshop(box)).wasm
+    program = runner.load(capability(permissions=policy, effects="read"), wasm)
+    ran, failed = (runner.run(program, {"employee_id": id, "on": "2025-12-31"}) for id in ("EMP001", "EMP999"))
+    assert isinstance(ran, Ran), ran
+    assert ran.output == {"name": "John Smith", "years": 7}
+    assert isinstance(failed, Failed)
+    assert failed.code == "not_found"
