@@ -55,7 +55,7 @@ FLOORS = [
     },
     {"mutation", "replay", "lifecycle", "testing"},
     {"runtime"},
-    {"batch", "example_check"},
+    {"batch", "example_check", "rebuild"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""

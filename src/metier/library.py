@@ -258,7 +258,10 @@ class Library:
             if current is None:
                 return self._add(_draft(release, 1))
             number = max([current.capability.version, *self._archived(id)]) + 1
-            return self._follow(current, _draft(release, number), leaving)
+            following = _draft(release, number)
+            if current.capability.pinned:
+                following = replace(following, capability=following.capability.model_copy(update={"pinned": True}))
+            return self._follow(current, following, leaving)
 
     def set_status(
         self, id: str, status: Status, replaced_by: str | None = None, *, expected: Capability | None = None
@@ -279,6 +282,19 @@ class Library:
             if changed.sha256 is None:  # what Metier writes it vouches for
                 changed = self._with_hash(changed)
             self._commit(changed)
+            return changed
+
+    def pin(self, id: str, *, pinned: bool) -> Capability:
+        """The current version, marked as pinned or not; later versions carry the mark on.
+
+        Raises:
+            UnknownCapability: there is no such capability.
+            LibraryError: the library is read-only or the disk full, or the lock was held for too long.
+        """
+        with self._writing():
+            current = self._mend(id).capability
+            changed = _checked(current.model_copy(update={"pinned": True if pinned else None}))
+            self._commit(changed if changed.sha256 is not None else self._with_hash(changed))
             return changed
 
     def quarantine_past(self, id: str, version: int) -> Capability:
@@ -584,7 +600,7 @@ def _checked(capability: Capability) -> Capability:
 
 def _superseded(capability: Capability, by: str, leaving: Status) -> Capability:
     status = leaving if capability.live else capability.status
-    return capability.model_copy(update={"status": status, "replaced_by": by})
+    return capability.model_copy(update={"status": status, "replaced_by": by, "pinned": None})
 
 
 def _compare(id: str, expected: int | None, current: Artifact | None) -> None:

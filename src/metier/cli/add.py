@@ -9,10 +9,10 @@ import click
 
 from metier.cli import Cli
 from metier.cli.approval import terminal_approver, who
-from metier.cli.output import note, opened, print_json
-from metier.errors import ApprovalPending, LibraryError, UnknownCapability, UsageError
+from metier.cli.outcome import say_published
+from metier.cli.output import opened
+from metier.errors import UnknownCapability, UsageError
 from metier.library import Artifact, Library
-from metier.outcomes import Mutated, Waits
 from metier.schemas import InvalidJson, parse
 
 PARTS = ("id", "summary", "input_schema", "output_schema", "effects", "permissions", "examples")
@@ -36,7 +36,7 @@ def command(cli: Cli, /, file: Path, contract: Path | None, language: str | None
     """Publish FILE: a source, in the language that its name ends in, or a wasm32-wasip1 command module (.wasm).
 
     Where there is a capability with this id already, its contract stands in for what is not given, and FILE becomes its
-    next version. To change one: metier show ID --source > ID.py, edit, metier add ID.py.
+    next version. To change one there is metier edit ID.
     """
     from metier.toolchains import BY_SUFFIX
 
@@ -55,17 +55,7 @@ def command(cli: Cli, /, file: Path, contract: Path | None, language: str | None
         else:
             fields |= {"language": source.language, "source": content.decode("utf-8", "replace")}
             outcome = runtime.mutator().submit(fields, parent, who(), by_hand=True)
-    if isinstance(outcome, Waits):
-        asks = ", ".join(outcome.beyond)
-        raise ApprovalPending(
-            f"{outcome.capability} waits for approval of: {asks} (metier approve {outcome.capability})"
-        )
-    if not isinstance(outcome, Mutated):
-        raise LibraryError(f"{file} was not added:\n" + "\n".join(f"  {finding}" for finding in outcome.findings))
-    if cli.as_json:
-        print_json({"id": outcome.capability.id, "version": outcome.capability.version})
-    else:
-        note(f"published {outcome.capability.name}")
+    say_published(cli, outcome, str(file))
 
 
 def _bytes(file: Path) -> bytes:

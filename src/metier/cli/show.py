@@ -45,7 +45,7 @@ def command(cli: Cli, name: str, source: bool) -> None:
 def _page(artifact: Artifact, texts: dict[str, str]) -> str:
     c = artifact.capability
     made = f", {c.provenance.author} on {c.provenance.created[:10]}" if c.provenance else ""
-    lines = [f"{c.name}  {c.language}, {c.effects}, {c.status}{made}", c.summary, ""]
+    lines = [f"{c.name}  {c.language}, {c.effects}, {c.status}{', pinned' if c.pinned else ''}{made}", c.summary, ""]
     lines += [f"{'input':7} {json.dumps(c.input_schema, ensure_ascii=False)}"]
     lines += [f"{'output':7} {json.dumps(c.output_schema, ensure_ascii=False)}", ""]
     lines += ["may", *(f"  {ask}" for ask in c.permissions.sentences() or ["compute, and nothing else"]), ""]

@@ -351,6 +351,8 @@ class Mutator:
         """
         replaces = release.parent is not None and release.parent.partition("@")[0] == release.contract.id
         expected = int(release.parent.partition("@")[2]) if replaces and release.parent else None
+        if expected is not None and release.status == "candidate" and self._library.get(release.contract.id).pinned:
+            raise PublishConflict(f"a person pinned {release.contract.id}; nothing that a model wrote replaces it")
         published = self._library.publish(release, expected_version=release.follows or expected)
         inputs = [canonical(example.input) for example in published.examples]
         for failure in self._evidence.failures(published.id):
