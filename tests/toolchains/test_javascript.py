@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from metier import Runtime
 from metier.errors import BuildError
 from metier.outcomes import Failed, Ran
 from metier.permissions import Permissions
@@ -16,6 +19,7 @@ from metier.sandbox.shipped import JAVASCRIPT as ENGINE
 from metier.toolchains import BY_SUFFIX, Workshop, installed, template, toolchain
 from tests.conftest import capability
 
+REPOSITORY = Path(__file__).parents[2]
 SOURCE = b"export function run(input) { return input }\n"
 JAVASCRIPT = toolchain("javascript")
 
@@ -63,7 +67,7 @@ def test_the_template_works(box: Box, tmp_path: Path) -> None:
 
 
 def test_the_program_in_the_documents_works(box: Box, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "capabilities.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "capabilities.md").read_text(encoding="utf-8")
     source = page.partition("```js\n")[2].partition("```")[0]
     people = '[{"id": "EMP001", "name": "John Smith", "start_date": "2018-03-12"}]'
     (tmp_path / "employees.json").write_text(people, encoding="utf-8")
@@ -76,3 +80,20 @@ def test_the_program_in_the_documents_works(box: Box, tmp_path: Path) -> None:
     assert ran.output == {"name": "John Smith", "years": 7}
     assert isinstance(failed, Failed)
     assert failed.code == "not_found"
+
+
+def test_authors_who_are_asked_for_javascript_and_readers_are_told_all_of_host(box: Box, tmp_path: Path) -> None:
+    program = JAVASCRIPT.build({"capability.js": b"export function run() { return Object.keys(host) }"}, Workshop(box))
+    runner = Runner(box, roots={}, policy=Permissions(), limits=Limits())
+    ran = runner.run(runner.load(capability(), program.wasm), {})
+    assert isinstance(ran, Ran), ran
+    with Runtime.open(shutil.copytree(REPOSITORY / "examples" / "hr", tmp_path / "hr")) as runtime:
+        mutator = runtime.mutator()
+        told = mutator.brief("Count the employees, in JavaScript", None, hand_in="submit_capability")
+        other = mutator.brief("Count the employees", None, hand_in="submit_capability")
+    page = (REPOSITORY / "docs" / "capabilities.md").read_text(encoding="utf-8")
+    names = set(ran.output)
+    assert len(names) > 15
+    assert names - set(re.findall(r"\w+", page.partition("## In JavaScript")[2].partition("\n## ")[0])) == set()
+    assert names - set(re.findall(r"\w+", told)) - {"removeDirectory", "stat", "env"} == set()
+    assert "QuickJS" not in other

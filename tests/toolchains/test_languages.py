@@ -25,7 +25,12 @@ from tests.toolchains.compilers import COMPILED, build, need
 
 HR = Path(__file__).parents[2] / "examples" / "hr"
 SALARY = Path(__file__).parent / "salary_in_currency"
-LANGUAGES = ["python", *[pytest.param(language, marks=pytest.mark.compilers) for language in COMPILED], "wat"]
+LANGUAGES = [
+    "python",
+    "javascript",
+    *[pytest.param(language, marks=pytest.mark.compilers) for language in COMPILED],
+    "wat",
+]
 TEMPLATES = [language for language in LANGUAGES if language != "wat"]  # that of wat does something simpler
 
 
@@ -69,7 +74,7 @@ def test_the_second_task_of_the_worked_example_is_published_and_runs(language: s
     assert capability.language == language
     assert capability.provenance is not None
     assert capability.provenance.toolchain == chain.found().name  # type: ignore[union-attr]
-    assert (capability.engine is None) == (language != "python")
+    assert (capability.engine is None) == (language not in ("python", "javascript"))
     assert metier(hr, "show", capability.id, "--source") == (0, text)
     assert metier(hr, "test", capability.id)[0] == 0
 
