@@ -14,6 +14,7 @@ import contextlib
 import functools
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,17 @@ class Place:
 class Done:
     status: int
     said: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A command with what it may have. `said` is the descriptor that takes its words."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    writable: Mapping[str, Path]
+    seconds: float
+    said: int
 
 
 @dataclass(slots=True)
@@ -117,7 +129,8 @@ class Room:
             BuildError: it takes too long.
         """
         with tempfile.TemporaryFile() as said:
-            with _started(self, command, environment or {}, writable or {}, said.fileno()) as process:
+            job = _Job(command, environment or {}, writable or {}, seconds, said.fileno())
+            with _started(self, job) as process:
                 try:
                     status = process.wait(seconds)
                 except subprocess.TimeoutExpired:
@@ -180,61 +193,69 @@ def libraries_of(*programs: Path) -> tuple[Path, ...]:
 
 
 @contextlib.contextmanager
-def _started(
-    room: Room, command: Sequence[str], environment: Mapping[str, str], writable: Mapping[str, Path], said: int
-) -> Iterator[subprocess.Popen[bytes]]:
+def _started(room: Room, job: _Job) -> Iterator[subprocess.Popen[bytes]]:
     """The running command, whose limits are set before it begins; killed with all it started when it is left."""
     with contextlib.ExitStack() as stack:
         if room.locked:
-            process = stack.enter_context(_locked_in(room, command, environment, writable, said))
+            process, init = stack.enter_context(_locked_in(room, job))
         else:
-            bounds = f"ulimit -t {int(SECONDS)} && ulimit -f {FILE_BYTES // 512} && ulimit -c 0"
-            free = ["/bin/sh", "-c", f'{bounds} && exec "$@"', "sh", *command]
-            temporary = {"TMPDIR": str(room.folder / "out")}
-            process = subprocess.Popen(
-                free, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=room.folder / "draft",
-                env=temporary | dict(environment),
-            )  # fmt: skip
+            process, init = _free(room, job), None
         try:
             yield process
         finally:
             process.kill()
             process.wait()
+            if init is not None:  # the first process inside is gone when all others are
+                select.select([init], [], [], 10)
+
+
+def _free(room: Room, job: _Job) -> subprocess.Popen[bytes]:
+    bounds = f"ulimit -t {int(job.seconds) * 2 + 1} && ulimit -f {FILE_BYTES // 512} && ulimit -c 0"
+    return subprocess.Popen(
+        ["/bin/sh", "-c", f'{bounds} && exec "$@"', "sh", *job.command],
+        stdin=subprocess.DEVNULL,
+        stdout=job.said,
+        stderr=job.said,
+        cwd=room.folder / "draft",
+        env={"TMPDIR": str(room.folder / "out"), **job.environment},
+    )
 
 
 @contextlib.contextmanager
-def _locked_in(
-    room: Room, command: Sequence[str], environment: Mapping[str, str], writable: Mapping[str, Path], said: int
-) -> Iterator[subprocess.Popen[bytes]]:
+def _locked_in(room: Room, job: _Job) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The running command, and a descriptor that can be read once nothing is left of it."""
     told, tells = os.pipe()
     waits, starts = os.pipe()
+    open_ = {told, tells, waits, starts}
     try:
-        around = ["bwrap", "--info-fd", str(tells), "--block-fd", str(waits), *_walls(room, environment, writable)]
-        around += ["--symlink", command[0], "/proc/self/exe"]  # how some find their own files; there is no /proc
+        around = ["bwrap", "--info-fd", str(tells), "--block-fd", str(waits), *_walls(room, job)]
+        around += ["--symlink", job.command[0], "/proc/self/exe"]  # how some find their own files; there is no /proc
+        around += ["--remount-ro", "/", "--chdir", "/draft", "--", *job.command]
         process = subprocess.Popen(
-            [*around, "--", *command], stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=(tells, waits)
+            around, stdin=subprocess.DEVNULL, stdout=job.said, stderr=job.said, pass_fds=(tells, waits)
         )
         os.close(tells)
-        tells = -1
+        open_.remove(tells)
         try:
-            _bound(_inner(told))
+            inner = _inner(told)
+            open_.add(init := _watched(inner))
+            _bound(inner, job.seconds)
             os.write(starts, b"!")
         except BaseException:
             process.kill()
             process.wait()
             raise
-        yield process
+        yield process, init
     finally:
-        for descriptor in (told, tells, waits, starts):
-            if descriptor >= 0:
-                os.close(descriptor)
+        for descriptor in open_:
+            os.close(descriptor)
 
 
-def _walls(room: Room, environment: Mapping[str, str], writable: Mapping[str, Path]) -> list[str]:
+def _walls(room: Room, job: _Job) -> list[str]:
     """bubblewrap's arguments: everything of its own, and of this machine only what is named."""
     walls = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "metier"]
     walls += ["--clearenv"]
-    for name, value in environment.items():
+    for name, value in job.environment.items():
         walls += ["--setenv", name, value]
     walls += ["--dev", "/dev", "--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # inside
     walls += ["--ro-bind", str(room.folder / "draft"), "/draft", "--bind", str(room.folder / "out"), "/out"]
@@ -243,9 +264,9 @@ def _walls(room: Room, environment: Mapping[str, str], writable: Mapping[str, Pa
             walls += ["--ro-bind", str((place.folder / part).resolve()), os.path.normpath(f"/{name}/{part}")]
     for library in room.libraries:
         walls += ["--ro-bind", str(library), str(library)]
-    for inside, folder in writable.items():
+    for inside, folder in job.writable.items():
         walls += ["--bind", str(folder), inside]
-    return [*walls, "--chdir", "/draft"]
+    return walls
 
 
 def _inner(told: int) -> int:
@@ -259,16 +280,20 @@ def _inner(told: int) -> int:
     return int(json.loads(text)["child-pid"])
 
 
-def _bound(pid: int) -> None:
-    if sys.platform == "linux":  # for mypy: there is no lock elsewhere
-        import resource
+def _watched(pid: int) -> int:
+    assert sys.platform == "linux"  # there is no lock elsewhere
+    return os.pidfd_open(pid)
 
-        seconds = int(SECONDS) * 2
-        for what, most in (
-            (resource.RLIMIT_AS, MEMORY_BYTES),
-            (resource.RLIMIT_CPU, seconds),
-            (resource.RLIMIT_FSIZE, FILE_BYTES),
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_NPROC, PROCESSES),
-        ):
-            resource.prlimit(pid, what, (most, most))
+
+def _bound(pid: int, seconds: float) -> None:
+    assert sys.platform == "linux"
+    import resource
+
+    for what, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, int(seconds) * 2 + 1),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, PROCESSES),
+    ):
+        resource.prlimit(pid, what, (most, most))

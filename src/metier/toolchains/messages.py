@@ -17,7 +17,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 def trimmed(said: str, places: Iterable[Path | str] = ()) -> str:
     """The beginning of it: up to so many lines and characters, without `places`, folders that are nobody's business."""
     for place in sorted(map(str, places), key=len, reverse=True):
-        said = said.replace(f"{place}/", "").replace(place, ".")
+        said = re.sub(rf"(?<![\w./-]){re.escape(place)}(/|(?![\w-]))", lambda found: "" if found[1] else ".", said)
     lines = [_line(line) for line in said.splitlines() if line.strip()]
     shown: list[str] = []
     left = MAX_CHARACTERS

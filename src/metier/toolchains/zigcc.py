@@ -32,9 +32,9 @@ STACK_BYTES: Final = 1024 * 1024
 COMPILE: Final = (
     "--target=wasm32-wasip1 -mcpu=lime1 -c -Os -g0 -nostdinc -fno-gnu-inline-asm -fno-ident "
     "-ffunction-sections -fdata-sections -fvisibility=hidden -fno-exceptions -ferror-limit=10 "
-    "-fno-color-diagnostics -Wall -Wno-unused-function"
+    "-fno-color-diagnostics -Wall -Wno-unused-function -Werror=date-time"
 ).split()
-"""No inline assembly: its `.incbin` reads files and is on no listing."""
+"""No dates of the build. No inline assembly: its `.incbin` reads files and is on no listing."""
 LINK: Final = (
     f"--export-memory --entry _start --stack-first -z stack-size={STACK_BYTES} "
     "--gc-sections --strip-all --build-id=none"
