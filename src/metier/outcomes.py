@@ -14,6 +14,7 @@ FailureKind = Literal[
     "input",  # the input does not match the contract; never held against the capability
     "program",  # the program ended with an error of its own
     "contract",  # exit 0, but the output is not what the contract says
+    "check",  # the input or output cannot be held to its schema within the limit of steps
     "trap",  # the program did something that WebAssembly forbids
     "fuel",
     "time",

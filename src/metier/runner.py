@@ -43,6 +43,8 @@ FIXED_TIME_NS = 946_684_800 * 10**9
 DATA_LOCK = "data.lock"
 LOCK_SECONDS = 60.0
 """How long a run that writes waits for another one."""
+BROKEN: Mapping[str, FailureKind] = {"steps": "check", "time": "time"}
+"""What kind of failure a check is that was not finished."""
 KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 """What a program may call the kind of its error: a name, since it is shown without the fence of other guest text."""
 LEVELS_BYTES = 3 * MIB
@@ -240,7 +242,7 @@ class Runner:
         record: Record | None = None,
         fixtures: Mapping[str, bytes] | None = None,
     ) -> Run | Failed:
-        stdin = self._checked_input(loaded.capability, value)
+        stdin = self._checked_input(loaded.capability, value, self.limits.seconds)
         if isinstance(stdin, Failed):
             return stdin
         allowed = grant or Grant((loaded.capability.permissions, self._policy, *narrowed))
@@ -248,18 +250,21 @@ class Runner:
             self, loaded, value, stdin, allowed, record or LiveRecord(self.limits.record_bytes), self.limits, fixtures
         )
 
-    def _checked_input(self, capability: Capability, value: Any) -> bytes | Failed:
-        problem = schemas.violation(capability.input_schema, value)
-        line = f"input {problem}"
-        stdin = b""
-        if problem is None:
-            try:
-                stdin = schemas.compact(value).encode("utf-8")
-            except (ValueError, TypeError, RecursionError) as error:
-                problem = line = f"the input is not JSON: {error}"
-        if len(stdin) > self.limits.stdin_bytes:
-            problem = line = f"the input has {len(stdin)} bytes, more than the limit of {self.limits.stdin_bytes}"
-        return stdin if problem is None else Failed(capability.id, capability.version, value, "input", line)
+    def _checked_input(self, capability: Capability, value: Any, seconds: float) -> bytes | Failed:
+        """The input as the program reads it, once it is known to be JSON, not too long, and what the contract says."""
+
+        def refused(kind: FailureKind, line: str) -> Failed:
+            return Failed(capability.id, capability.version, value, kind, line)
+
+        limits = self.limits
+        try:
+            stdin = schemas.compact(value).encode("utf-8")
+        except (ValueError, TypeError, RecursionError) as error:
+            return refused("input", f"the input is not JSON: {error}")
+        if len(stdin) > limits.stdin_bytes:
+            return refused("input", f"the input has {len(stdin)} bytes, more than the limit of {limits.stdin_bytes}")
+        broken = schemas.violation(capability.input_schema, value, steps=limits.check_steps, seconds=seconds)
+        return stdin if broken is None else refused(BROKEN.get(broken.kind, "input"), f"input {broken}")
 
     def _committed(self, run: Run, task_run_id: str | None) -> Ran | Failed:
         outcome, capability, entry = run.outcome(), run.capability, None
@@ -292,9 +297,9 @@ class Runner:
             EffectError: it does not exist, does not accept the input, or failed.
         """
         loaded = self._called(outer.record, capability)
-        stdin = self._checked_input(loaded.capability, value)
+        stdin = self._checked_input(loaded.capability, value, budget.seconds_left())
         if isinstance(stdin, Failed):
-            raise EffectError("input", stdin.error)
+            raise EffectError(stdin.kind, stdin.error)
         grant = Grant((loaded.capability.permissions, *outer.grant.layers))
         run = Run(self, loaded, value, stdin, grant, outer.record, self._left(outer, budget), None, outer)
         deep = (outer.depth + 1) % max(1, LEVELS_BYTES // self.box.stack_bytes) == 0
@@ -419,7 +424,7 @@ class Run:
         execution = self._runner.box.execute(self._loaded.program, self._process(), door)
         self.effects = door.count
         seen = Seen(tuple(self._record.effects), self._record.blobs, self.grant.layers)
-        return judge(self._loaded.capability, self._value, execution, seen)
+        return judge(self._loaded.capability, self._value, execution, self._limits, seen)
 
     def _may_nest(self) -> bool:
         """Whether it may call another capability."""
@@ -476,8 +481,8 @@ class Seen(NamedTuple):
     grant: tuple[Permissions, ...]
 
 
-def judge(capability: Capability, value: Any, execution: Execution, seen: Seen) -> Ran | Failed:
-    """What an execution means under the contract."""
+def judge(capability: Capability, value: Any, execution: Execution, limits: Limits, seen: Seen) -> Ran | Failed:
+    """What an execution means under the contract. Judging has what the run left of its time."""
     stderr = execution.stderr.decode("utf-8", "replace")
 
     def failed(kind: FailureKind, error: str, code: str = "") -> Failed:
@@ -501,14 +506,15 @@ def judge(capability: Capability, value: Any, execution: Execution, seen: Seen) 
         kind: FailureKind = "memory" if code == "MemoryError" else "program"
         return failed(kind, message or f"the program ended with status {execution.status} and said nothing", code)
     try:
-        output = schemas.parse(execution.stdout, what="the output")
+        output = schemas.parse(execution.stdout, what="the output", most=limits.json_bytes)
     except schemas.InvalidJson as error:
         return failed("contract", str(error))
     if isinstance(output, dict) and "error" in output and "error" not in capability.output_schema.get("properties", {}):
         return failed("contract", "the output is an error object, but the program ended with status 0")
-    problem = schemas.violation(capability.output_schema, output)
-    if problem is not None:
-        return failed("contract", f"output {problem}")
+    left = max(0.0, limits.seconds - execution.seconds)
+    broken = schemas.violation(capability.output_schema, output, steps=limits.check_steps, seconds=left)
+    if broken is not None:
+        return failed(BROKEN.get(broken.kind, "contract"), f"output {broken}")
     return Ran(
         capability.id,
         capability.version,

@@ -65,6 +65,15 @@ def test_an_unsound_contract_is_stopped(changes: dict[str, Any], said: str) -> N
     assert any(said in finding for finding in check_contract(contract(**changes), [], None))
 
 
+def test_a_schema_that_asks_for_work_without_end_is_stopped_at_the_first_example() -> None:
+    chain = {f"s{n}": {"allOf": [{"$ref": f"#/$defs/s{n - 1}"}] * 2} for n in range(1, 60)}
+    schema = {"type": "object", "$defs": {"s0": {}, **chain}, "$ref": "#/$defs/s59"}
+    right: list[Any] = [{"input": {"n": n}, "output": {"twice": 2 * n}} for n in range(200)]
+    for examples in (right, [{"input": {"n": "x"}, "error": {}}, *right]):
+        (finding,) = check_contract(contract(input_schema=schema, examples=examples), [], None)
+        assert finding.startswith("example 1: its input does not match input_schema: cannot be checked in 5000000")
+
+
 def test_a_taken_id_is_stopped() -> None:
     assert "taken" in check_contract(contract(), ["double"], None)[0]
 

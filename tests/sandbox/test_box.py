@@ -156,6 +156,25 @@ def test_input_beyond_the_limit_is_refused(box: Box) -> None:
     assert "limit of 100" in ended.error
 
 
+@pytest.mark.parametrize("which", ["input_schema", "output_schema"])
+def test_a_check_beyond_the_limit_of_steps_is_given_up(box: Box, which: str) -> None:
+    items = {"type": "array", "items": {"type": "integer"}}
+    value = list(range(100))
+    for steps, kind in ((50, "check"), (5000, None)):
+        own = runner(box, limits=Limits(check_steps=steps))
+        ended = own.run(own.load(capability(**{which: items}), ECHO), value)
+        assert getattr(ended, "kind", None) == kind
+    assert isinstance(ended, Ran)
+    assert ended.output == value
+
+
+def test_an_output_of_more_values_than_fit_breaks_the_contract(box: Box) -> None:
+    ended = outcome(box, ECHO, [[]] * 1000, Limits(json_bytes=10_000))
+    assert isinstance(ended, Failed)
+    assert ended.kind == "contract"
+    assert ended.error == "the output holds more values than fit in 10000 bytes of memory"
+
+
 @pytest.mark.parametrize(
     ("wasm", "said"),
     [

@@ -96,7 +96,7 @@ class Door:
     def _carry_out(self, request: str, budget: Budget) -> Any:
         if not self._fits(request):
             self._refuse("the request")
-        asked = schemas.parse(request, what="the request")
+        asked = schemas.parse(request, what="the request", most=self._limits.json_bytes)
         if not isinstance(asked, dict) or not isinstance(asked.get("op"), str):
             raise EffectError("invalid", 'a request is a JSON object with "op"')
         name = asked["op"]

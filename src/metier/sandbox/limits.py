@@ -32,6 +32,8 @@ class Limits(BaseModel):
     stdin_bytes: int = Field(default=8 * MIB, gt=0)
     stdout_bytes: int = Field(default=4 * MIB, gt=0)
     stderr_bytes: int = Field(default=1 * MIB, gt=0)
+    json_bytes: int = Field(default=56 * MIB, gt=0)
+    check_steps: int = Field(default=5_000_000, gt=0)
     effects: int = Field(default=10_000, gt=0)
     effect_bytes: int = Field(default=8 * MIB, gt=0)
     record_bytes: int = Field(default=32 * MIB, gt=0)
@@ -68,6 +70,9 @@ TABLE: Final = (
     Bound("stdin_bytes", "the input", "fails", "input"),
     Bound("stdout_bytes", "the output", "fails", "output"),
     Bound("stderr_bytes", "what the program says beside it", "fails", "output"),
+    Bound("json_bytes", "memory that an output takes as text and values", "fails", "contract"),
+    Bound("json_bytes", "memory that a request takes as text and values", "told", "invalid"),
+    Bound("check_steps", "steps of holding an input or output to its schema, at most 1 µs each", "fails", "check"),
     Bound("effects", "requests at the effect door, nested runs included", "fails", "effects"),
     Bound("effect_bytes", "one request, one answer", "told", "too_large"),
     Bound("effect_bytes", "one file", "told", "no_space", "NOSPC"),
