@@ -19,7 +19,7 @@ from metier.sandbox.limits import MIB, TABLE, Bound, Limits
 from metier.sandbox.preview1 import Errno
 from metier.toolchains import python
 from metier.toolchains.carrier import carrier
-from tests.conftest import capability, runner, says, wat
+from tests.conftest import ECHO, capability, runner, says, wat
 from tests.sandbox.guest import ALL, CREAT, guest
 from tests.sandbox.test_compiler import bomb
 
@@ -97,6 +97,15 @@ def records(box: Box, root: Path) -> tuple[str, ...]:
     return "fails", getattr(ended, "kind", "ran")
 
 
+def checks(which: str) -> Hit:
+    def hit(box: Box, root: Path) -> tuple[str, ...]:
+        r = runner(box, limits=Limits(check_steps=100))
+        program = r.load(capability(**{which: {"items": {"type": "integer"}}}), ECHO)
+        return "fails", getattr(r.run(program, [1] * 100), "kind", "ran")
+
+    return hit
+
+
 def opens(root: Path) -> int:
     g = guest(root, limits=Limits(open_files=2))
     g.open("a.txt"), g.open("b.txt")
@@ -143,6 +152,9 @@ HITS: dict[tuple[str, str], list[Hit]] = {
     ("stdin_bytes", ""): [fails(says("1"), "x" * 1001, stdin_bytes=1000)],
     ("stdout_bytes", ""): [fails(says("x" * 1001), stdout_bytes=1000)],
     ("stderr_bytes", ""): [fails(says("1", "x" * 1001), stderr_bytes=1000)],
+    ("json_bytes", "memory that an output"): [fails(ECHO, [[]] * 500, json_bytes=20_000)],
+    ("json_bytes", "memory that a request"): [told({"op": "none", "values": [[]] * 500}, json_bytes=20_000)],
+    ("check_steps", ""): [checks("input_schema"), checks("output_schema")],
     ("effects", ""): [effects],
     ("effect_bytes", "one request"): [
         told(write(1001), effect_bytes=1000),
