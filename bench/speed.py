@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -39,9 +40,10 @@ from metier.sandbox.box import Box
 from metier.sandbox.cache import default_cache_folder
 from metier.sandbox.limits import Limits
 from metier.sandbox.shipped import PYTHON
-from metier.toolchains import python
+from metier.toolchains import Workshop, python, toolchain
 
 SOURCE = 'def run(input: dict) -> dict:\n    return {"total": sum(x["price"] * x["count"] for x in input["items"])}\n'
+JAVASCRIPT = "function run({ items }) { return { total: items.reduce((sum, x) => sum + x.price * x.count, 0) } }\n"
 INPUT = {"items": [{"price": n, "count": n % 7, "name": f"item number {n}"} for n in range(20)]}
 """About 1 KB of JSON."""
 SPIN = (
@@ -166,6 +168,19 @@ class Bench:
             figures, notes = compared(works), [f"not beside Monty: {absent}"]
         met = figures["Metier"].median <= 2e-3
         return Row("Python capability, fresh instance, 1 KB of JSON", figures, [("median ≤ 2.00 ms", met)], notes)
+
+    def fresh_javascript(self) -> Row:
+        wasm = toolchain("javascript").build({"capability.js": JAVASCRIPT.encode()}, Workshop(self.box)).wasm
+        works: dict[str, tuple[Work, int]] = {"Metier": (self._running(wasm), 500)}
+        notes = []
+        if shutil.which("node"):
+            script = f"{JAVASCRIPT}console.log(JSON.stringify(run(JSON.parse(process.argv[1]))))"
+            works["node -e in a subprocess"] = (process("node", "-e", script, json.dumps(INPUT)), 10)
+        else:
+            notes = ["not beside Node.js: it is not installed"]
+        figures = compared(works)
+        met = figures["Metier"].median <= 2e-3
+        return Row("JavaScript capability, fresh instance, 1 KB of JSON", figures, [("median ≤ 2.00 ms", met)], notes)
 
     def _running(self, wasm: bytes) -> Work:
         """A run of the program on INPUT by the whole sandbox: schemas, grant, door, fresh instance, contract."""
@@ -413,6 +428,7 @@ def rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
         "Rust": bench.fresh_rust,
         "Go": bench.fresh_go,
         "Python": bench.fresh_python,
+        "JavaScript": bench.fresh_javascript,
         "journal": bench.journal,
         "files": bench.effect_files,
         "call": bench.effect_call,
@@ -433,7 +449,9 @@ def rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--component", action="store_true", help="also build and measure a component per capability")
-    parser.add_argument("--only", nargs="+", default=(), metavar="ROW", help="C Rust Go Python journal files call …")
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="ROW", help="C Rust Python JavaScript journal files call …"
+    )
     parser.add_argument(
         "--tools", type=Path, default=default_cache_folder() / "bench", help="where peers are installed"
     )
