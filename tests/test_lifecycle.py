@@ -28,6 +28,9 @@ hr = "data"
 files = [{ root = "hr", path = "**", access = "write" }]
 [policy.unasked]
 files = [{ root = "hr", path = "**", access = "write" }]
+[agent]
+independence = "off"
+mutation_rounds = 5
 [lifecycle]
 active_after = 2
 trusted_after = 4

@@ -79,12 +79,53 @@ DRAFT: dict[str, Any] = {
 }
 
 
+COMPANY = {
+    "hr/employees.json": [
+        {"id": "E1", "name": "Ann Lee"},
+        {"id": "E2", "name": "Bo Lee"},
+        {"id": "E3", "name": "Cy Ray"},
+    ],
+    "hr/salaries.json": [
+        {"employee_id": "E3", "salary": 333.33, "currency": "GBP"},
+        {"employee_id": "E2", "salary": 2000, "currency": "EUR"},
+        {"employee_id": "E1", "salary": 1000, "currency": "USD"},
+    ],
+    "hr/exchange_rates.json": {"rates": {"EUR": 0.5, "GBP": 0.25, "JPY": 3, "HUF": 0.333335}},
+}
+
+
+def expected(name: str, currency: str, salary: float, whole_name: str) -> dict[str, Any]:
+    output = {"name": whole_name, "salary": salary, "currency": currency}
+    return {"input": {"name": name, "currency": currency}, "output": output, "fixtures": COMPANY}
+
+
+def refused(name: str, currency: str, kind: str) -> dict[str, Any]:
+    return {"input": {"name": name, "currency": currency}, "error": {"kind": kind}, "fixtures": COMPANY}
+
+
+TESTS = [
+    expected("Ann", "EUR", 500.0, "Ann Lee"),
+    expected("bo lee", "USD", 4000.0, "Bo Lee"),
+    expected("Bo", "EUR", 2000.0, "Bo Lee"),
+    expected("RAY", "JPY", 3999.96, "Cy Ray"),
+    expected("Ann Lee", "HUF", 333.34, "Ann Lee"),
+    refused("Lee", "EUR", "ambiguous"),
+    refused("Zed", "EUR", "not_found"),
+    refused("Ann", "XXX", "not_found"),
+]
+"""What somebody expects who has read the contract and not the source."""
+
+
+def handed_in(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"tool_calls": [{"name": "submit_tests", "arguments": {"examples": examples}}]}
+
+
 def submitted(**changes: Any) -> dict[str, Any]:
     return {"tool_calls": [{"name": "submit_capability", "arguments": {**DRAFT, **changes}}]}
 
 
 def script(*drafts: dict[str, Any], answer: str = "John earns £67,150.00 a year.") -> list[dict[str, Any]]:
-    """What the model says, in order: look at the salary, have a conversion written, run it, answer."""
+    """What models say, in order: look at the salary, have a conversion written and tested, run it, answer."""
     run = {"name": "run_capability", "arguments": {"capability_id": "get_salary_details", "input": {"name": "John"}}}
     mutate = {
         "name": "mutate_capability",
@@ -98,6 +139,7 @@ def script(*drafts: dict[str, Any], answer: str = "John earns £67,150.00 a year
         {"tool_calls": [run]},
         {"tool_calls": [mutate]},
         *drafts,
+        handed_in(TESTS),
         {"tool_calls": [{"name": "run_capability", "arguments": converted}]},
         {"content": answer},
     ]
@@ -164,6 +206,9 @@ def test_a_missing_capability_is_written_once_and_there_the_next_day(library: Pa
     assert first["used"][-1]["output"] == {"name": "John Smith", "salary": 67150.0, "currency": "GBP"}
     meta = json.loads((library / DRAFT["id"] / "meta.json").read_text(encoding="utf-8"))
     assert meta["parent"] == "get_salary_details@1"
+    assert meta["provenance"]["gates"]["independence"].endswith("faulty programs found")
+    assert "weak" not in meta["provenance"]["gates"]["independence"]
+    assert TESTS[0] in meta["examples"], "the tests are frozen with it"
     second = answered("run", TASK, library=library)
     assert (second["route"], second["model_calls"], second["created"]) == ("recall", 0, [])
     assert second["answer"] == first["answer"]
@@ -184,7 +229,7 @@ def test_a_wrong_first_draft_is_repaired(library: Path, changes: dict[str, Any])
         result = answered("run", TASK, library=library, env=provider.environ())
         assert provider.left == 0
     assert result["created"] == [DRAFT["id"]]
-    assert result["model_calls"] == 6
+    assert result["model_calls"] == 7
 
 
 def test_five_wrong_drafts_leave_the_library_byte_for_byte(library: Path) -> None:

@@ -86,6 +86,8 @@ class Provenance(_Strict):
     prompt_sha256: str | None = None
     toolchain: str | None = None
     approved_by: str | None = None
+    gates: dict[str, str] = Field(default_factory=dict)
+    """What each gate saw, in a few words."""
 
 
 class Contract(_Strict):
@@ -185,6 +187,13 @@ def content_hash(contract: Contract, wasm: bytes, source: dict[str, bytes]) -> s
         "source": {path: hashlib.sha256(content).hexdigest() for path, content in source.items()},
     }
     return hashlib.sha256(schemas.canonical(parts).encode("utf-8")).hexdigest()
+
+
+def unpublished(contract: Contract) -> Capability:
+    """A contract as the capability that it would be, to run its program before it is one."""
+    return Capability.model_construct(
+        **contract_fields(contract), binary=f"{contract.id}.wasm", version=1, sha256=None, status="candidate"
+    )
 
 
 def contract_fields(contract: Contract) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class ModelSettings(_Strict):
     chat: str | None = None
     mutation: str | None = None
     """Writes capabilities; the chat model where it is absent."""
+    tester: str | None = None
+    """Writes tests for what was written, without seeing it; the model that writes where it is absent."""
     embedding: str = "wordllama"
     timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
     retries: Annotated[int, Field(ge=0, le=10)] = 3
@@ -61,6 +63,11 @@ class AgentSettings(_Strict):
     """Requests to the author for one capability, drafts included."""
     mutation_tokens: Annotated[int, Field(ge=1)] = 1_000_000
     """Tokens, of prompts and replies together, after which an author is not asked again for one capability."""
+    independence: Literal["required", "wanted", "off"] = "wanted"
+    """Whether a tester, who sees the contract and not the source, has to agree. What it does not agree with is never
+    published; what it has no strong tests for is, where they are only wanted."""
+    tester_requests: Annotated[int, Field(ge=1, le=50)] = 6
+    """Requests to the tester for one capability."""
     samples: bool = False
     """Whether an author sees the first records of every file that may be granted, and not of its parent's files only.
     Of the others it sees the shape."""

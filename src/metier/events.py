@@ -32,13 +32,13 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class ModelAsked:
-    role: Literal["chat", "author"]
+    role: Literal["chat", "author", "tester"]
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswered:
-    role: Literal["chat", "author"]
+    role: Literal["chat", "author", "tester"]
     tokens: int
 
 

@@ -147,6 +147,7 @@ class Runtime:
         *,
         model: ChatModel | None,
         mutation_model: ChatModel | None,
+        tester_model: ChatModel | None = None,
         embedding: str,
         box: Box,
         approver: Approver,
@@ -155,6 +156,7 @@ class Runtime:
         self.settings = settings
         self.model = model
         self._mutation_model = mutation_model or model
+        self._tester_model = tester_model or self._mutation_model
         self._embedding = embedding
         self._approver = approver
         self._roots = root_paths(library.path, settings)
@@ -200,11 +202,15 @@ class Runtime:
         named = model if isinstance(model, str) else None
         names = resolve_models(settings.model, named, os.environ)
         given = model if model is not None and not isinstance(model, str) else None
+        tester = settings.model.tester if given is None else None
         runtime = cls(
             opened,
             settings,
             model=given or (chat_model(names.chat, settings.model) if names.chat else None),
             mutation_model=chat_model(names.mutation, settings.model) if names.mutation and given is None else None,
+            tester_model=chat_model(tester, settings.model)
+            if (tester := settings.model.tester) and not given
+            else None,
             embedding=names.embedding,
             box=Box(stack_bytes=settings.limits.stack_bytes, announce=announce),
             approver=approver or NoApprover(),
@@ -472,7 +478,9 @@ class Runtime:
         emit(events.MutationStarted(task, parent))
         artifact = await asyncio.to_thread(self.library.load, parent) if parent else None
         near = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
-        return await self.mutator().mutate(author, task, artifact, emit, neighbours=[c for c, _ in near])
+        return await self.mutator().mutate(
+            author, task, artifact, emit, neighbours=[c for c, _ in near], tester=self._tester_model
+        )
 
     async def repair(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
         """Has a capability mended that broke its contract; the outcome, with model calls and tokens spent.
@@ -493,7 +501,7 @@ class Runtime:
             raise SetupMissing("there is no model to mend capabilities; set a key, or [model] in metier.toml")
         parent = await asyncio.to_thread(self.library.load, id, max(f.version for f in failures))
         emit(events.MutationStarted(f"repair {parent.capability.name}", parent.capability.name))
-        return await self.mutator().repair(author, parent, failures, current.version, emit)
+        return await self.mutator().repair(author, parent, failures, current.version, emit, tester=self._tester_model)
 
     # The same for those who do not write async code
 

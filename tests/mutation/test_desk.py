@@ -85,7 +85,7 @@ def test_records_are_read_where_the_operator_lets_authors_see_them_and_else_the_
     _, requests, _ = mutate(library, call("read_data", path="hr/rates.json"), submit())
     assert "number" in told(requests, 1)
     assert "0.79" not in json.dumps(requests)
-    add_settings(library, "[agent]\nsamples = true\n")
+    add_settings(library, "samples = true\n")
     _, requests, _ = mutate(library, call("read_data", path="hr/rates.json", line=1), submit(id="double_again"))
     assert "0.79" in told(requests, 1)
     _, requests, _ = mutate(library, call("read_data", path="hr/rates.json", line=0), submit(id="double_more"))
@@ -122,7 +122,7 @@ def test_a_task_goes_on_with_what_exists(library: Library) -> None:
 
 
 def test_an_author_without_end_is_stopped(library: Library) -> None:
-    add_settings(library, "[agent]\nmutation_steps = 3\n")
+    add_settings(library, "mutation_steps = 3\n")
     outcome, requests, _ = mutate(library, *[call("read_capability", capability_id="none")] * 9)
     assert isinstance(outcome, NotMutated)
     assert "3 requests" in outcome.reason
@@ -131,7 +131,7 @@ def test_an_author_without_end_is_stopped(library: Library) -> None:
 
 
 def test_an_author_that_costs_too_much_is_stopped(library: Library) -> None:
-    add_settings(library, "[agent]\nmutation_tokens = 1\n")
+    add_settings(library, "mutation_tokens = 1\n")
     outcome, requests, _ = mutate(library, call("read_capability", capability_id="none"), submit())
     assert isinstance(outcome, NotMutated)
     assert len(requests) == 1

@@ -54,7 +54,8 @@ def library(tmp_path: Path) -> Library:
     (library.path / "metier.toml").write_text(
         '[roots]\nhr = "data"\n'
         '[policy]\nfiles = [{ root = "hr", path = "**", access = "write" }]\n'
-        '[policy.unasked]\nfiles = [{ root = "hr", path = "**", access = "read" }]\n',
+        '[policy.unasked]\nfiles = [{ root = "hr", path = "**", access = "read" }]\n'
+        '[agent]\nindependence = "off"\n',
         encoding="utf-8",
     )
     return library

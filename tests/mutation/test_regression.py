@@ -57,7 +57,9 @@ def library(tmp_path: Path) -> Library:
     library = Library.create(tmp_path / "capabilities")
     (library.path / "data").mkdir()
     write_people(library)
-    (library.path / "metier.toml").write_text(SETTINGS + "[agent]\nmutation_rounds = 2\n", encoding="utf-8")
+    (library.path / "metier.toml").write_text(
+        SETTINGS.replace("mutation_rounds = 5", "mutation_rounds = 2"), encoding="utf-8"
+    )
     return library
 
 

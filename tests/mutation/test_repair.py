@@ -88,7 +88,9 @@ def test_a_repair_that_forgets_the_old_form_is_sent_back(runtime: Runtime, libra
 
 
 def test_a_repair_keeps_its_id_and_never_becomes_a_sibling(runtime: Runtime, library: Library) -> None:
-    (library.path / "metier.toml").write_text(SETTINGS + "[agent]\nmutation_rounds = 2\n", encoding="utf-8")
+    (library.path / "metier.toml").write_text(
+        SETTINGS.replace("mutation_rounds = 5", "mutation_rounds = 2"), encoding="utf-8"
+    )
     drifted(runtime, library)
     with pytest.raises(RunFailed):
         runtime.call("get_salary", {"name": "Ada"})

@@ -33,7 +33,7 @@ def describe(event: events.Event) -> str:
         case events.Nearest(candidates=candidates):
             return "  nearest: " + (", ".join(f"{id} {score:.2f}" for id, score in candidates) or "none yet")
         case events.ModelAsked(role=role, model=model):
-            return f"  asking {model}" + (" to write it" if role == "author" else "")
+            return f"  asking {model}" + {"chat": "", "author": " to write it", "tester": " to test it"}[role]
         case events.RunEnded(capability=id, ok=ok, summary=summary, seconds=seconds):
             return f"  {id} {'→' if ok else 'failed:'} {_short(summary)} ({seconds * 1000:.1f} ms)"
         case events.MutationStarted(parent=parent):

@@ -63,6 +63,10 @@ class Author:
         self.tokens = 0
         """Tokens that they took."""
 
+    @property
+    def model_name(self) -> str:
+        return self._model.name
+
     async def write(self) -> Written:
         """The next draft, after as many looks and trials as the author wants before it.
 

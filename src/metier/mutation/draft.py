@@ -47,17 +47,17 @@ class Draft(BaseModel):
         return {toolchain(self.contract.language).file_name: self.source.encode("utf-8")}
 
 
-def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may_be_kept: bool = False) -> Tool:
-    """What a capability is handed in with. `languages` are those to choose from; the source may be left out where it
-    may have been kept before."""
-    free: dict[str, Any] = {"type": "object", "additionalProperties": True}
-    schema = {**free, "description": "a JSON Schema (2020-12) object"}
-    example = {
+FREE: Final[dict[str, Any]] = {"type": "object", "additionalProperties": True}
+
+
+def example_schema() -> dict[str, Any]:
+    """The schema of an example, for those who write them as calls of a tool."""
+    return {
         "type": "object",
         "properties": {
             "task": {"type": "string", "description": "the task in a user's words"},
-            "input": free,
-            "output": {**free, "description": "the exact output; leave it out where an error is expected"},
+            "input": FREE,
+            "output": {**FREE, "description": "the exact output; leave it out where an error is expected"},
             "error": {
                 "type": "object",
                 "properties": {"kind": {"type": "string"}, "message": {"type": "string"}},
@@ -65,16 +65,23 @@ def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may
             },
             "answer": {"type": "string", "description": "a sentence with {placeholders} over the output"},
             "fixtures": {
-                **free,
+                **FREE,
                 "description": 'files to use in place of the live ones: {"hr/employees.json": content}',
             },
             "after": {
-                **free,
+                **FREE,
                 "description": 'what files hold when a program that writes has run: {"hr/employees.json": content}',
             },
         },
         "required": ["input"],
     }
+
+
+def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may_be_kept: bool = False) -> Tool:
+    """What a capability is handed in with. `languages` are those to choose from; the source may be left out where it
+    may have been kept before."""
+    free = FREE
+    schema = {**free, "description": "a JSON Schema (2020-12) object"}
     properties = {
         "id": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"},
         "summary": {"type": "string"},
@@ -82,7 +89,7 @@ def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may
         "output_schema": schema,
         "effects": {"enum": ["pure", "read", "write"]},
         "permissions": {**free, "description": 'e.g. {"files": [{"root", "path", "access"}]}; {} for none'},
-        "examples": {"type": "array", "minItems": 3, "items": example},
+        "examples": {"type": "array", "minItems": 3, "items": example_schema()},
         "source": {"type": "string", "description": "the whole source file"},
     }
     required = [name for name in properties if name != "source" or not source_may_be_kept]
@@ -164,7 +171,7 @@ def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: byt
     if findings:
         raise NotADraft(findings, call_id)
     plain = ("source", "id", "summary", "language")
-    values = {key: _decoded(value) for key, value in fields.items() if key not in plain}
+    values = {key: decoded(value) for key, value in fields.items() if key not in plain}
     language = fields.get("language", next(iter(TOOLCHAINS)) if wasm is None else "wasm")
     values["examples"], unfinished = _split(values["examples"])
     try:
@@ -190,7 +197,7 @@ def _split(examples: Any) -> tuple[Any, tuple[dict[str, Any], ...]]:
     return (examples[1:], (examples[0],)) if open_ else (examples, ())
 
 
-def _decoded(value: Any) -> Any:
+def decoded(value: Any) -> Any:
     """Some models hand in objects as JSON text."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 from metier import events
 from metier.approval import Approver, Decision, Request
-from metier.capability import Capability, Contract, Example, Provenance, contract_fields
+from metier.capability import Capability, Contract, Example, Language, Provenance, unpublished
 from metier.config import Settings
 from metier.errors import BuildError, InvalidModule, PublishConflict, SetupMissing
 from metier.evidence import Failure
@@ -27,6 +27,7 @@ from metier.mutation import gates
 from metier.mutation.author import Author, brief
 from metier.mutation.desk import Surroundings
 from metier.mutation.draft import Draft, NotADraft, draft_of
+from metier.mutation.independence import Independence
 from metier.mutation.pending import PendingDrafts, Waiting
 from metier.mutation.regression import Regression
 from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
@@ -34,7 +35,7 @@ from metier.permissions import Permissions
 from metier.prompts import fingerprint, render
 from metier.runner import Loaded, Runner
 from metier.schemas import canonical
-from metier.toolchains import Built, Workshop, installed, toolchain
+from metier.toolchains import Built, Files, Workshop, installed, toolchain
 
 Emit = Callable[[events.Event], None]
 
@@ -92,20 +93,28 @@ class Mutator:
         emit: Emit,
         *,
         neighbours: Sequence[Capability] = (),
+        tester: ChatModel | None = None,
     ) -> tuple[Mutation, int, int]:
-        """The outcome, with how often the model was asked and how many tokens that took.
+        """The outcome, with how often models were asked and how many tokens that took.
 
-        `neighbours` are the capabilities nearest to the task, of which one may do it already.
+        `neighbours` are the capabilities nearest to the task, of which one may do it already. `tester` writes tests
+        without seeing what the author wrote.
 
         Raises:
             ModelError: the author's endpoint fails; the library is as it was.
         """
         author = self._author(model, task, parent, neighbours, emit)
-        outcome = await self._written(author, model.name, parent, emit)
-        return outcome, author.asked, author.tokens
+        return await self._written(author, self._independence(tester, emit), parent, emit)
 
     async def repair(
-        self, model: ChatModel, parent: Artifact, failures: Sequence[Failure], follows: int, emit: Emit
+        self,
+        model: ChatModel,
+        parent: Artifact,
+        failures: Sequence[Failure],
+        follows: int,
+        emit: Emit,
+        *,
+        tester: ChatModel | None = None,
     ) -> tuple[Mutation, int, int]:
         """Has a version mended that broke its contract; what comes of it takes the place of version `follows`.
 
@@ -114,8 +123,7 @@ class Mutator:
         """
         task = render("repair", parent=parent.capability, failures=failures[-MAX_FAILURES_SHOWN:])
         author = self._author(model, task, parent, (), emit)
-        outcome = await self._written(author, model.name, parent, emit, follows=follows)
-        return outcome, author.asked, author.tokens
+        return await self._written(author, self._independence(tester, emit), parent, emit, follows=follows)
 
     def _author(
         self, model: ChatModel, task: str, parent: Artifact | None, neighbours: Sequence[Capability], emit: Emit
@@ -133,9 +141,27 @@ class Mutator:
         )
 
     async def _written(
-        self, author: Author, by: str, parent: Artifact | None, emit: Emit, *, follows: int | None = None
-    ) -> Mutation:
+        self,
+        author: Author,
+        independence: Independence | None,
+        parent: Artifact | None,
+        emit: Emit,
+        *,
+        follows: int | None = None,
+    ) -> tuple[Mutation, int, int]:
         """Drafts, as many as may be, until one passes the gates; with `follows` only as what comes after it."""
+        outcome = await self._passed(author, independence, parent, emit, follows)
+        asked, tokens = (independence.asked, independence.tokens) if independence else (0, 0)
+        return outcome, author.asked + asked, author.tokens + tokens
+
+    async def _passed(
+        self,
+        author: Author,
+        independence: Independence | None,
+        parent: Artifact | None,
+        emit: Emit,
+        follows: int | None,
+    ) -> Mutation:
         findings: tuple[str, ...] = ()
         rounds = self._settings.agent.mutation_rounds
         for number in range(1, rounds + 1):
@@ -146,19 +172,9 @@ class Mutator:
                 spent = f"{author.asked} requests and {author.tokens} tokens"
                 return NotMutated(f"the author used up what it may, {spent}", number - 1, findings)
             checked = Checked(written.findings)
-            if written.draft is not None and follows is not None and not _keeps_id(written.draft, parent):
-                checked = Checked(("this is a repair: keep the id of the parent",))
-            elif written.draft is not None:
-                checked = await asyncio.to_thread(
-                    self._checked,
-                    written.draft,
-                    parent,
-                    by,
-                    fingerprint("author"),
-                    last=number == rounds and not follows,
-                )
-            if checked.release is not None:
-                checked = dataclasses.replace(checked, release=dataclasses.replace(checked.release, follows=follows))
+            if written.draft is not None:
+                last = number == rounds
+                checked = await self._examined(written.draft, parent, author.model_name, independence, follows, last)
             outcome = self._settled(checked, number)
             findings = outcome.findings if isinstance(outcome, NotMutated) else ()
             name = written.draft.contract.id if written.draft else None
@@ -172,13 +188,55 @@ class Mutator:
             author.mend(findings, rounds - number)
         return NotMutated(f"no draft passed the checks in {rounds} rounds", rounds, findings)
 
+    async def _examined(
+        self,
+        draft: Draft,
+        parent: Artifact | None,
+        by: str,
+        independence: Independence | None,
+        follows: int | None,
+        last: bool,
+    ) -> Checked:
+        """One draft of a model after all gates, that of independence last: it costs the most."""
+        if follows is not None and not _keeps_id(draft, parent):
+            return Checked(("this is a repair: keep the id of the parent",))
+        checked = await asyncio.to_thread(
+            self._checked, draft, parent, by, fingerprint("author"), last=last and not follows
+        )
+        if checked.release is None:
+            return checked
+        release = dataclasses.replace(checked.release, follows=follows)
+        if independence is not None and not checked.unfinished:
+            examined = await independence.examine(release, parent)
+            if examined.findings:
+                return Checked(examined.findings)
+            release = examined.release
+        return dataclasses.replace(checked, release=release)
+
+    def _independence(self, tester: ChatModel | None, emit: Emit) -> Independence | None:
+        agent = self._settings.agent
+        if tester is None or agent.independence == "off":
+            return None
+        return Independence(
+            tester,
+            self._runner,
+            self._build,
+            self._roots,
+            agent.tester_requests,
+            agent.independence,
+            emit,
+        )
+
+    def _build(self, language: Language, files: Files) -> Built:
+        return toolchain(language).build(files, self._workshop)
+
     def _surroundings(self, parent: Artifact | None, neighbours: Sequence[Capability] = ()) -> Surroundings:
         shown = self._grantable(parent)
         parents = parent.capability.permissions if parent else Permissions()
         return Surroundings(
             library=self._library,
             runner=self._runner,
-            build=lambda language, files: toolchain(language).build(files, self._workshop),
+            build=self._build,
             roots=self._roots,
             shown=shown,
             open=shown if self._settings.agent.samples else parents,
@@ -245,7 +303,7 @@ class Mutator:
                 findings += apart
         try:
             built = self._built(draft)
-            loaded = self._runner.load(_unpublished(contract), built.wasm)
+            loaded = self._runner.load(unpublished(contract), built.wasm)
         except (BuildError, InvalidModule) as error:
             findings += gates.check_contract(contract, self._taken(), capability, least=0)
             return Checked((f"the source does not build: {error}", *findings))
@@ -276,7 +334,7 @@ class Mutator:
         return dataclasses.replace(checked, apart=tuple(apart))
 
     def _determinism(self, contract: Contract, loaded: Loaded, wasm: bytes) -> list[str]:
-        portable = self._runner.portable.load(_unpublished(contract), wasm)
+        portable = self._runner.portable.load(unpublished(contract), wasm)
         return gates.check_determinism(self._runner, loaded, portable, contract.examples)
 
     def _carried_on(self, contract: Contract, loaded: Loaded, parent: Capability) -> tuple[Contract, list[str]]:
@@ -341,7 +399,7 @@ class Mutator:
     def _built(self, draft: Draft) -> Built:
         if draft.wasm is not None:
             return Built(draft.wasm, "")
-        return toolchain(draft.contract.language).build(draft.files, self._workshop)
+        return self._build(draft.contract.language, draft.files)
 
     def publish(self, release: Release) -> Capability:
         """Puts a checked release into the library, as a new capability or as the next version of its own parent.
@@ -369,7 +427,7 @@ class Mutator:
         """
         waiting = self._pending.get(id)
         release = waiting.release
-        loaded = self._runner.load(_unpublished(release.contract), release.wasm)
+        loaded = self._runner.load(unpublished(release.contract), release.wasm)
         findings = gates.check_permissions(release.contract, self._policy, self._roots)
         contract, problems = gates.finished(self._runner, loaded, release.contract, waiting.unfinished)
         findings += problems + gates.check_examples(self._runner, loaded, contract.examples)
@@ -465,12 +523,6 @@ def _undecided(
     if decision.approved is False:
         return Checked((f"its permissions were not approved: {', '.join(beyond)}: {decision.reason}. Ask for less.",))
     return Checked((), release, beyond, unfinished)
-
-
-def _unpublished(contract: Contract) -> Capability:
-    return Capability.model_construct(
-        **contract_fields(contract), binary=f"{contract.id}.wasm", version=1, sha256=None, status="candidate"
-    )
 
 
 def _with_examples_of(contract: Contract, parent: Capability | None) -> Contract:
