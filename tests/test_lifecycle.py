@@ -195,6 +195,8 @@ def test_an_uncaught_error_is_doubtful_after_any_effect_but_a_call(
     effects = (Effect(request_made, '{"ok":1}'),)
     ended = Failed("get_salary", 1, {"name": "John"}, "program", "KeyError: 0", "KeyError", effects=effects)
     assert is_doubtful(capability, ended) is doubted
+    runtime.journal.evidence.failed(ended)
+    assert [f.error for f in runtime.journal.evidence.failures()] == ["KeyError: 0"]
 
 
 def test_an_exception_on_one_odd_input_is_kept_and_quarantines_nothing(runtime: Runtime) -> None:

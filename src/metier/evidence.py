@@ -154,12 +154,12 @@ def _fixtures(outcome: Failed) -> dict[str, str] | None:
     """The files that a run read, by path; None where they cannot stand for what it saw."""
     found: dict[str, str] = {}
     for effect in outcome.effects:
-        request, answer = json.loads(effect.request), json.loads(effect.answer)
-        if request[0] != "files.read" or "ok" not in answer:
+        look, answer = effect.look, json.loads(effect.answer)
+        if look[:1] != ("files.read",) or "ok" not in answer:
             continue
         content = outcome.blobs.get(answer["ok"])
         try:
-            found[f"{request[1]}/{request[2]}"] = (content or b"").decode("utf-8")
+            found[f"{look[1]}/{look[2]}"] = (content or b"").decode("utf-8")
         except UnicodeDecodeError:
             return None
     total = sum(len(text) for text in found.values())

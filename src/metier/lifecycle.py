@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ from metier.config import LifecycleSettings
 from metier.errors import LibraryError, MetierError, PublishConflict
 from metier.journal import Journal
 from metier.library import Artifact, Library, Release
-from metier.outcomes import Effect, Failed, Ran
+from metier.outcomes import Failed, Ran
 from metier.replay import Comparison
 
 log = logging.getLogger(__name__)
@@ -58,16 +57,10 @@ def is_doubtful(capability: Capability, outcome: Ran | Failed) -> bool:
         return False
     if outcome.kind in EXHAUSTED:
         return True
-    if outcome.kind != "program" or any(map(_is_call, outcome.effects)):
+    if outcome.kind != "program" or any(effect.look[:1] == ("call",) for effect in outcome.effects):
         return False  # what a called capability failed with is not this one's doing
     declared = {e.error.kind for e in capability.examples if e.error is not None}
     return outcome.code not in declared and (outcome.code == "" or outcome.code in UNCAUGHT)
-
-
-def _is_call(effect: Effect) -> bool:
-    """Whether it looked for another capability: ["call", id]. Requests to the outside are objects."""
-    request = json.loads(effect.request)
-    return isinstance(request, list) and request[:1] == ["call"]
 
 
 class Lifecycle:

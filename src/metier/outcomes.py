@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,13 @@ class Effect:
 
     request: str
     answer: str
+
+    @property
+    def look(self) -> tuple[str, ...]:
+        """What the run looked at by itself, as ("files.read", root, path) or ("call", id); empty for a request to the
+        outside, which is an object."""
+        request = json.loads(self.request)
+        return tuple(request) if isinstance(request, list) else ()
 
 
 @dataclass(frozen=True, slots=True)

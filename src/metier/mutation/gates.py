@@ -113,7 +113,7 @@ def check_determinism(
         if isinstance(first, Failed) and first.kind in ("input", "time"):
             continue
         again = [(runner, loaded, "a second run")]
-        if portable is not None and not any(json.loads(e.request)[0] == "call" for e in first.effects):
+        if portable is not None and not any(e.look[:1] == ("call",) for e in first.effects):
             again.append((runner.portable, portable, "the portable interpreter"))
         for on, program, where in again:
             problem = _unlike(first, on, program, example)
