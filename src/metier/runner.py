@@ -432,10 +432,15 @@ class Run:
         allowed = all(layer.call for layer in self.grant.layers)
         return context.call is not None and allowed and context.depth + 1 < self._limits.call_depth
 
+    def _seed(self) -> bytes:
+        """What random bytes come from where they are not recorded: the input and the version."""
+        capability = self._loaded.capability
+        return hashlib.sha256(self._stdin + (capability.sha256 or capability.id).encode()).digest()
+
     def _process(self) -> Process:
         capability, grant = self._loaded.capability, self.grant
         start_ns = FIXED_TIME_NS
-        seed = hashlib.sha256(self._stdin + (capability.sha256 or capability.id).encode()).digest()
+        seed: bytes | Callable[[], bytes] = self._seed
         if grant.clock == "recorded":
             start_ns = int(self._record.observe('["clock"]', lambda: str(time.time_ns())))
         if grant.random == "recorded":

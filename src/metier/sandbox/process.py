@@ -60,16 +60,18 @@ class Clock:
 
 
 class RandomStream:
-    """Random bytes from a seed: BLAKE2b in counter mode."""
+    """Random bytes from a seed, which is asked for when the first are taken: BLAKE2b in counter mode."""
 
-    def __init__(self, seed: bytes) -> None:
+    def __init__(self, seed: bytes | Callable[[], bytes]) -> None:
         self._seed = seed
         self._key = b""
         self._counter = 0
         self._left = b""
 
     def take(self, count: int) -> bytes:
-        self._key = self._key or hashlib.blake2b(self._seed).digest()
+        if not self._key:
+            seed = self._seed if isinstance(self._seed, bytes) else self._seed()
+            self._key = hashlib.blake2b(seed).digest()
         parts = [self._left]
         have = len(self._left)
         while have < count:
