@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from metier import Runtime
+from metier.batch import map_inputs
 from metier.errors import LibraryError, RunFailed, SetupMissing
 from metier.journal import Journal, new_run_id
 from metier.library import Library
@@ -303,6 +304,15 @@ def test_the_model_is_told_that_nothing_serves_any_more(runtime: Runtime, librar
         assert asked.run_sync("What is Eve paid?").used == ()
     assert "cannot be run any more" in json.dumps(model.requests[1]["messages"][-1])
     assert "there is no capability 'get_salary' here" in json.dumps(model.requests[2]["messages"][-1])
+
+
+def test_a_batch_goes_on_with_what_serves_in_place_of_a_quarantined_version(runtime: Runtime, library: Library) -> None:
+    submit(runtime)
+    submit(runtime, source=WRONG_FOR_EVE)
+    names = ["Mary", "Eve", "Ada", "Eve"]
+    results = list(map_inputs(library.path, "get_salary", None, [{"name": name} for name in names], 2))
+    assert [r.get("output") for r in results] == [{"salary": SALARIES[name]} for name in names]
+    assert [status for _, status in states(runtime)][:2] == ["superseded", "quarantined"]
 
 
 def test_an_earlier_version_that_breaks_its_contract_is_quarantined_where_it_lies(runtime: Runtime) -> None:

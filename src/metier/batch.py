@@ -36,10 +36,16 @@ def map_inputs(
 def _mapper(library: Path, capability: str, version: int | None) -> Callable[[Any], dict[str, Any]]:
     """What a worker does with an input."""
     runtime = Runtime.open(library)
-    found = runtime.library.get(capability, version)
+    named = runtime.library.get(capability, version) if version is not None else None
 
     def run(input: Any) -> dict[str, Any]:
-        outcome = runtime.execute(found, input)
+        if named is not None:
+            outcome = runtime.execute(named, input)
+        else:
+            current = runtime.library.get(capability)  # another worker may have found it broken meanwhile
+            if not current.live:
+                return {"error": f"{current.name} is {current.status}", "kind": current.status}
+            outcome = runtime.execute_current(current, input)
         if isinstance(outcome, Ran):
             return {"output": outcome.output}
         return {"error": outcome.error, "kind": outcome.code or outcome.kind}

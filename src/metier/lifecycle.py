@@ -114,8 +114,8 @@ class Lifecycle:
     ) -> str:
         """Takes a version out of use; the newest earlier one that does not fail on the `input` takes its place.
 
-        Returns what was done, in a line; "" where nothing was, because somebody else was faster, or the library cannot
-        be written.
+        Returns what was done, by this or another process that was faster, in a line; "" where nothing was, because
+        the library cannot be written.
         """
         reason = " ".join(reason.split())[:300]
         try:
@@ -123,13 +123,15 @@ class Lifecycle:
             if current.version != capability.version:
                 return self._quarantine_past(capability, reason, run_id)
             if not current.live:
-                return ""
+                return f"{current.name} is {current.status}"
             successor = None if current.pinned else self._last_good(current, input)
             if successor is not None:
                 release = self._again(successor)
                 serving = self._library.publish(release, expected_version=current.version, leaving="quarantined")
             else:
                 self._library.set_status(current.id, "quarantined", expected=current)
+        except PublishConflict:
+            return f"{capability.name} broke its contract, and another version is current by now"
         except LibraryError as error:
             log.warning("%s could not be quarantined: %s", capability.name, error)
             return ""
@@ -154,6 +156,11 @@ class Lifecycle:
         if before.status != status:
             self._evidence.moved(before, status, reason)
         return after
+
+    def moved_by(self, outcome: Failed) -> bool:
+        """Whether this very run had its version quarantined, and not one beside it."""
+        moves = self._evidence.transitions(outcome.capability)
+        return any(m.run_id == outcome.run_id and m.became == "quarantined" for m in moves)
 
     def roll_back(self, id: str, version: int, by: str) -> Capability:
         """An earlier version as the next one, with the state that it has earned; at least active, since `by` wants it.
@@ -236,7 +243,7 @@ class Lifecycle:
     def _quarantine_past(self, capability: Capability, reason: str, run_id: str | None) -> str:
         past = self._library.get(capability.id, capability.version)
         if past.status != "superseded":
-            return ""
+            return f"{past.name} is {past.status}"
         self._library.quarantine_past(past.id, past.version)
         self._evidence.forget(past)
         self._evidence.moved(past, "quarantined", reason, run_id)

@@ -145,7 +145,7 @@ class Tools:
         capability = self._runtime.library.get(id)
         if not capability.live:
             raise UnknownCapability(f"{id} is {capability.status}; it cannot be run")
-        outcome = self._runtime.execute(capability, value)
+        outcome = self._runtime.execute_current(capability, value)
         if isinstance(outcome, Failed):
             _refuse_run(capability, outcome)
         text = outcome.output_text
@@ -242,7 +242,8 @@ def _refuse_run(capability: Capability, failed: Failed) -> NoReturn:
     }
     schema = _shown(capability.input_schema) if failed.kind == "input" else None
     hint = f"Its input schema: {schemas.compact(schema)}" if schema else ""
-    raise NotDone(f"{failed.capability} failed ({kind}): {failed.error}", details=details, more=hint)
+    follows = f" ({failed.consequence})" if failed.consequence else ""
+    raise NotDone(f"{failed.capability} failed ({kind}): {failed.error}{follows}", details=details, more=hint)
 
 
 def _refuse_draft(outcome: NotMutated) -> NoReturn:

@@ -332,14 +332,19 @@ class Runtime:
         found = self.library.get(capability, version)
         if version is None and not found.live:
             raise LibraryError(f"{found.name} is {found.status}; name a version to run it all the same")
-        outcome = self.execute(found, input)
-        if isinstance(outcome, Failed) and outcome.consequence and version is None:
-            _blocking(self._mend_at_once(capability, lambda _: None))
-            if self._serves(found):
-                outcome = self.execute(self.library.get(capability), input)
+        outcome = self.execute_current(found, input) if version is None else self.execute(found, input)
         if isinstance(outcome, Failed):
             raise RunFailed(outcome)
         return outcome.output
+
+    def execute_current(self, capability: Capability, input: Any) -> Ran | Failed:
+        """Runs the current version of a capability; where that breaks its contract, what takes its place has a turn."""
+        outcome = self.execute(capability, input)
+        if isinstance(outcome, Failed) and outcome.consequence:
+            _blocking(self._mend_at_once(outcome, lambda _: None))
+            if self._serves(capability):
+                return self.execute(self.library.get(capability.id), input)
+        return outcome
 
     def execute(
         self, capability: Capability, input: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
@@ -404,16 +409,17 @@ class Runtime:
         outcome = await self._run_off_loop(capability, input, run_id, emit)
         asked = tokens = 0
         if isinstance(outcome, Failed) and outcome.consequence:
-            asked, tokens = await self._mend_at_once(capability.id, emit)
+            asked, tokens = await self._mend_at_once(outcome, emit)
             if self._serves(capability):
                 outcome = await self._run_off_loop(self.library.get(capability.id), input, run_id, emit)
         return outcome, asked, tokens
 
-    async def _mend_at_once(self, id: str, emit: Emit) -> tuple[int, int]:
+    async def _mend_at_once(self, outcome: Failed, emit: Emit) -> tuple[int, int]:
         """Has a capability repaired where `[lifecycle] repair` is "auto"; what it took. No failure of it is raised."""
-        if self.settings.lifecycle.repair == "auto" and self._mutation_model is not None:
+        wanted = self.settings.lifecycle.repair == "auto" and self._mutation_model is not None
+        if wanted and self.lifecycle.moved_by(outcome):
             try:
-                _, asked, tokens = await self.repair(id, emit)
+                _, asked, tokens = await self.repair(outcome.capability, emit)
             except MetierError as error:
                 emit(events.ToolRefused("repair", str(error)))
             else:

@@ -158,10 +158,11 @@ class Api:
     async def run(self, request: Request) -> Response:
         capability = await asyncio.to_thread(self._runnable, request)
         value = schemas.parse(await _body(request), what="the body")
-        outcome = await asyncio.to_thread(self._runtime.execute, capability, value)
+        way = self._runtime.execute_current if capability.live else self._runtime.execute
+        outcome = await asyncio.to_thread(way, capability, value)
         if isinstance(outcome, Failed):
             raise RunFailed(outcome)
-        headers = {"Metier-Run-Id": outcome.run_id, "Metier-Capability": capability.name}
+        headers = {"Metier-Run-Id": outcome.run_id, "Metier-Capability": f"{outcome.capability}@{outcome.version}"}
         return Response(outcome.output_text, headers=headers, media_type="application/json")
 
     def search(self, request: Request) -> Response:
