@@ -149,8 +149,15 @@ def brief(
     return rules, wish
 
 
-_NAMES: Mapping[str, str] = {"cpp": r"C\+\+|cpp", "wat": r"WAT|WebAssembly text", "go": "Go|golang", "c": "C"}
-_IN: Final = r"\b(?:in|using|with|into|to|as)\s+(?:plain\s+|idiomatic\s+)?(?:{})(?![\w+#])"
+_NAMES: Final[Mapping[str, str]] = {
+    "cpp": r"C\+\+|cpp",
+    "wat": r"WAT|WebAssembly text",
+    "go": r"(?-i:Go)|golang",
+    "c": r"(?-i:C)(?=\W*$| code| program)",
+}
+_IN: Final = r"\b(?:in|using|with|into|as)\s+(?:plain\s+|idiomatic\s+)?(?:{})(?![\w+#-])"
+"""How a task says it. "go" and "C" have other meanings, so they count only where they look like the language;
+an author that is shown one too many still chooses itself."""
 
 
 def other_languages(task: str, parent: Capability | None) -> list[Toolchain]:

@@ -10,6 +10,7 @@ from metier.toolchains.c import C
 from metier.toolchains.cpp import CPP
 from metier.toolchains.go import GO
 from metier.toolchains.javascript import JAVASCRIPT
+from metier.toolchains.lock import problem_with_lock
 from metier.toolchains.protocol import Built, Files, Found, Missing, Toolchain, Workshop, template
 from metier.toolchains.python import PYTHON
 from metier.toolchains.rust import RUST
@@ -48,6 +49,8 @@ def toolchain(language: Language) -> Toolchain:
         raise BuildError(f"Metier builds no {language}; it builds {', '.join(TOOLCHAINS)}") from None
 
 
-def installed() -> list[Language]:
-    """The languages that can be built on this machine."""
-    return [language for language, t in TOOLCHAINS.items() if isinstance(t.found(), Found)]
+def installed(*, unlocked: bool = False) -> list[Language]:
+    """The languages that can be built on this machine; `unlocked` as in Workshop."""
+    may_compile = unlocked or problem_with_lock() is None
+    found = {language: t.found() for language, t in TOOLCHAINS.items()}
+    return [language for language, f in found.items() if isinstance(f, Found) and (may_compile or f.path is None)]
