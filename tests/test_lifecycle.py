@@ -252,7 +252,7 @@ def test_the_name_falls_back_to_the_last_good_version_by_itself(runtime: Runtime
     assert states(runtime) == [(1, "superseded"), (2, "quarantined"), (3, "trusted")]
     assert runtime.library.get("get_salary").sha256 == runtime.library.get("get_salary", 1).sha256
     assert reasons(runtime)[-2:] == [
-        "@2 candidate → quarantined: contract: output at /salary: '52000' is not of type 'integer'",
+        "@2 candidate → quarantined: contract: output at /salary: \"52000\" is not of type 'integer'",
         "@3 superseded → trusted: in place of get_salary@2",
     ]
     assert runtime.library.check() == []
