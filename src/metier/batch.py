@@ -13,8 +13,8 @@ from metier.outcomes import Ran
 from metier.runtime import Runtime
 from metier.sandbox.workers import Lost, Pool
 
-START_SECONDS = 60.0
-"""What a worker process may take until its first result, on top of the run."""
+GRACE_SECONDS = 60.0
+"""What an input may take in a worker on top of its run, which ends by itself: loading, waiting for other writers."""
 
 
 def map_inputs(
@@ -27,7 +27,7 @@ def map_inputs(
     seconds = load_settings(library).limits.seconds
     Library.open(library).get(capability, version)
     pool: Pool[Any, dict[str, Any]] = Pool(
-        functools.partial(_mapper, library, capability, version), workers, seconds=2 * seconds + START_SECONDS
+        functools.partial(_mapper, library, capability, version), workers, seconds=2 * seconds + GRACE_SECONDS
     )
     for result in pool.map(inputs):
         yield {"error": result.reason, "kind": "lost"} if isinstance(result, Lost) else result

@@ -25,6 +25,8 @@ to do than the others."""
 FEWEST_AT_HAND, MOST_AT_HAND = 2, 256
 NAP_SECONDS = 0.002
 """How long answers gather where workers have enough to do: waking up for each takes the time of short ones."""
+START_SECONDS = 120.0
+"""What a process may take until it can work: a loaded machine starts it slowly, and it may have much to load."""
 AHEAD = 64
 """Results, in multiples of workers, that may wait for an earlier one."""
 
@@ -42,7 +44,10 @@ class _Worker:
     pipe: Connection
     at_hand: deque[tuple[int, Any]] = field(default_factory=deque)
     """What it was given and has not answered, oldest first: the first is what it works on."""
-    since: float = 0.0
+    ready: bool = False
+    """Whether it has said that it can work. Until then its own time does not count as an item's."""
+    since: float = field(default_factory=time.monotonic)
+    """When it was started, was ready, or began with what it works on."""
     pace: float = AT_HAND_SECONDS
     """Seconds that an item takes of late."""
 
@@ -51,6 +56,13 @@ class _Worker:
         """How many more items it should have at hand."""
         wanted = int(AT_HAND_SECONDS / self.pace) if self.pace else MOST_AT_HAND
         return max(FEWEST_AT_HAND, min(MOST_AT_HAND, wanted)) - len(self.at_hand)
+
+    def late(self, seconds: float) -> str | None:
+        """How it is late, if an item may take so long; None where it is not."""
+        allowed = seconds if self.ready else START_SECONDS
+        if time.monotonic() - self.since <= allowed:
+            return None
+        return f"it took longer than {allowed:g} s" if self.ready else f"it did not start within {allowed:g} s"
 
     def took(self, count: int, now: float) -> None:
         """Notes that it answered `count` items since it was last looked at."""
@@ -117,7 +129,7 @@ class Pool(Generic[Item, Result]):
         return True
 
     def _give(self, worker: _Worker, entry: tuple[int, Any]) -> None:
-        if not worker.at_hand:
+        if worker.ready and not worker.at_hand:
             worker.since = time.monotonic()
         worker.at_hand.append(entry)
         with contextlib.suppress(OSError):  # a worker that died is noticed when its answers are collected
@@ -134,6 +146,10 @@ class Pool(Generic[Item, Result]):
                 answered = 0
                 try:
                     while worker.at_hand and worker.pipe.poll():
+                        if not worker.ready:
+                            worker.pipe.recv()
+                            worker.ready, worker.since = True, time.monotonic()
+                            continue
                         done[worker.at_hand[0][0]] = worker.pipe.recv()
                         worker.at_hand.popleft()
                         answered += 1
@@ -142,8 +158,8 @@ class Pool(Generic[Item, Result]):
                 except (EOFError, OSError):
                     worker.process.join()
                     self._replace(worker, done, f"its process ended ({_how(worker.process.exitcode)})")
-            elif time.monotonic() - worker.since > self._seconds:
-                self._replace(worker, done, f"it took longer than {self._seconds:g} s")
+            elif reason := worker.late(self._seconds):
+                self._replace(worker, done, reason)
 
     def _replace(self, worker: _Worker, done: dict[int, Result | Lost], reason: str) -> None:
         worker.pipe.close()
@@ -164,6 +180,7 @@ def _work(make: Callable[[], Callable[[Any], Any]], pipe: Connection) -> None:
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(pipe, items), daemon=True).start()
         function = make()
+        pipe.send(None)  # ready
         while True:
             pipe.send(function(items.get()))
     os._exit(0)
