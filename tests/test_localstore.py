@@ -59,6 +59,21 @@ def test_a_file_of_another_layout_is_kept_aside(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_a_text_that_is_no_utf_8_hides_no_others(tmp_path: Path) -> None:
+    notes = store(tmp_path / "notes.sqlite")
+    notes.write("INSERT INTO notes VALUES (CAST(? AS TEXT))", [(b"good",), (b"b\xffd",)])
+    assert notes.read("SELECT text FROM notes") == [("good",), ("b\ufffdd",)]
+    assert notes.problem is None
+
+
+def test_why_a_file_could_not_be_used_is_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "notes.sqlite").mkdir()
+    notes = store(tmp_path / "notes.sqlite")
+    assert notes.read("SELECT text FROM notes") == []
+    assert notes.problem == "notes.sqlite cannot be read: unable to open database file"
+    assert "working without it" in caplog.text
+
+
 WRITER = """
 import sys
 from pathlib import Path

@@ -192,8 +192,15 @@ def test_the_first_difference_is_named_and_the_chain_shows_the_change(
     comparison = runtime.replay(newest(runtime))
     if "input" not in statement:  # look takes any input
         assert str(comparison.difference).startswith(named)
-    if "blobs" not in statement:
-        assert runtime.journal.verify()[1] is not None
+    assert runtime.journal.verify()[1] is not None
+
+
+def test_of_long_outputs_what_differs_is_shown(runtime: Runtime) -> None:
+    runtime.call("look", {})
+    change(runtime, "UPDATE runs SET output = '{' || hex(zeroblob(10000000)) || '}'")
+    difference = str(runtime.replay(newest(runtime)).difference)
+    assert difference.startswith("output: ")
+    assert len(difference) < 1000
 
 
 def test_an_untouched_journal_verifies_and_a_missing_run_shows(runtime: Runtime) -> None:
@@ -215,3 +222,10 @@ def test_endless_calls_end(library: Library, runtime: Runtime, box: Box) -> None
     publish(library, box, "again", source, effects="read", permissions={"call": ["again"]})
     with pytest.raises(Exception, match="more than its 32 MiB of memory"):  # each leaves half to the next
         runtime.call("again", {})
+
+
+def test_a_changed_record_is_not_held_against_the_program(library: Library, runtime: Runtime) -> None:
+    runtime.call("look", {})
+    change(runtime, "UPDATE runs SET output = replace(output, 'John', 'Jane')")
+    assert str(runtime.replay(newest(runtime)).difference).endswith("changed since, see `metier runs verify`")
+    assert library.get("look").live

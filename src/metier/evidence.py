@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from metier import schemas
@@ -67,6 +68,12 @@ class Failure:
     error: str
 
 
+END_OF_TIME = 253_402_300_800
+"""The year 10000, in seconds since 1970."""
+MOVE: tuple[type | tuple[type, ...], ...] = (float, str, int, str, str, str, (str, NoneType))
+"""The types of a transition's row. SQLite itself takes anything anywhere."""
+
+
 class Evidence:
     """Reads and writes what decides on states. Where nothing can be kept, nothing is earned and nothing fails."""
 
@@ -104,13 +111,13 @@ class Evidence:
         )
 
     def transitions(self, id: str) -> list[Transition]:
-        """The moves of all versions of a capability, the oldest first."""
+        """The moves of all versions of a capability, the oldest first; no damaged ones."""
         rows = self._store.read(
             "SELECT at, capability, version, was, became, reason, run_id FROM transitions"
             " WHERE capability = ? ORDER BY seq",
             (id,),
         )
-        return [Transition(*row) for row in rows]
+        return [Transition(*row) for row in rows if all(map(isinstance, row, MOVE)) and 0 <= row[0] < END_OF_TIME]
 
     def failed(self, outcome: Failed) -> None:
         """Keeps an input that was failed on; the first failure on it stays."""
@@ -129,21 +136,30 @@ class Evidence:
         self._store.transact(keep)
 
     def failures(self, id: str | None = None) -> list[Failure]:
-        """The inputs that are not mended yet, of one capability or of all, the oldest first."""
+        """The inputs that are not mended yet, of one capability or of all, the oldest first; no damaged ones."""
         rows = self._store.read(
             "SELECT capability, version, run_id, input, fixtures, kind, error FROM failures"
             " WHERE ?1 IS NULL OR capability = ?1 ORDER BY at, input_sha256",
             (id,),
         )
-        return [
-            Failure(capability, version, run, json.loads(input), fixtures and json.loads(fixtures), kind, error)
-            for capability, version, run, input, fixtures, kind, error in rows
-        ]
+        return list(filter(None, map(_failure, rows)))
 
     def mended(self, failure: Failure) -> None:
         """Drops a failure: a version is there that has it among its examples, or nobody wants it."""
         statement = "DELETE FROM failures WHERE capability = ? AND input_sha256 = ?"
         self._store.write(statement, [(failure.capability, _key(failure.input))])
+
+
+def _failure(row: tuple[Any, ...]) -> Failure | None:
+    """What a row says; None for a damaged one."""
+    capability, version, run, input, fixtures, kind, error = row
+    if not all(isinstance(text, str) for text in (capability, run, kind, error)) or not isinstance(version, int):
+        return None
+    try:
+        decoded, files = json.loads(input), None if fixtures is None else json.loads(fixtures)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return Failure(capability, version, run, decoded, files, kind, error)
 
 
 def _key(input: Any) -> bytes:

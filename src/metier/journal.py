@@ -57,8 +57,6 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("at", "seconds"), float),
 }
 """What the columns hold. SQLite itself takes anything anywhere."""
-END_OF_TIME = 253_402_300_800
-"""The year 10000, in seconds since 1970."""
 DAMAGED = {
     **dict.fromkeys(("input", "output", "task", "route", "answer")),
     **dict.fromkeys(("at", "seconds"), 0.0),
@@ -97,6 +95,8 @@ class Recorded:
     fuel: int
     code: str | None = None
     """The program's own kind of error, where it gave one."""
+    intact: bool = True
+    """Whether the row and the contents that it names are as they were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class Journal:
         tables, upgrades = f"{TABLES};{evidence.TABLES}", {2: evidence.TABLES}
         self._store = LocalStore(path, layout=LAYOUT, tables=tables, upgrades=upgrades, write_ahead=True)
         self.evidence = evidence.Evidence(self._store)
+        self._folder = state
         self._keep_runs = keep_runs
         self._keeps = path is not None
 
@@ -209,7 +210,10 @@ class Journal:
             "SELECT input FROM runs WHERE capability = ? AND sha256 IS ? AND kind IS NULL ORDER BY seq DESC LIMIT 1",
             (capability.id, capability.sha256),
         )
-        return (json.loads(rows[0][0]),) if rows else None
+        try:
+            return (json.loads(rows[0][0]),) if rows else None
+        except (ValueError, TypeError, RecursionError):
+            return None
 
     def recorded_inputs(self, capability: Capability, limit: int) -> Iterator[Recorded]:
         """The latest runs of a version on so many different inputs, newest first, one for each; those that ended well
@@ -221,11 +225,12 @@ class Journal:
         )
         latest: dict[str, str] = {}
         for run_id, input in rows:
-            latest.setdefault(input, run_id)
+            if isinstance(run_id, str):
+                latest.setdefault(input, run_id)
         for run_id in list(latest.values())[:limit]:
             with contextlib.suppress(LibraryError):
                 recorded = self.recorded(run_id)
-                if recorded is not None:
+                if recorded is not None and recorded.intact:
                     yield recorded
 
     def recorded(self, run_id: str) -> Recorded | None:
@@ -251,7 +256,8 @@ class Journal:
             raise LibraryError(f"the journal's row {row['seq']} is damaged; see `metier runs verify`") from None
 
     def verify(self) -> tuple[int, str | None]:
-        """How many runs there are, and the first thing that shows a change to the past; None when nothing does."""
+        """How many runs there are, and the first thing that shows a change to the past, or a loss of it; None when
+        nothing does."""
         names = ("seq", *COLUMNS)
         rows = self._store.read(f"SELECT {', '.join(names)} FROM runs ORDER BY seq")  # noqa: S608
         previous: str | None = None
@@ -265,9 +271,16 @@ class Journal:
                 return len(rows), f"run {row['run_id']} was changed"
             previous = row["hash"]
         for key, content in self._store.read("SELECT sha256, content FROM blobs"):
-            if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != key:
+            if not _is_intact(key, content):
                 return len(rows), f"the file content {str(key)[:12]} was changed"
-        return len(rows), None
+        gone = "SELECT sha256 FROM seen WHERE sha256 NOT IN (SELECT sha256 FROM blobs) LIMIT 1"
+        for (key,) in self._store.read(gone):
+            return len(rows), f"the file content {str(key)[:12]} is missing"
+        return len(rows), self._store.problem or self._moved_aside()
+
+    def _moved_aside(self) -> str | None:
+        aside = next(iter(sorted(self._folder.glob(f"{FILE_NAME}.broken*"))), None) if self._folder else None
+        return f"an earlier journal could not be read and was moved to {aside.name}" if aside else None
 
     def close(self) -> None:
         self._store.close()
@@ -304,7 +317,11 @@ def _row(outcome: Ran | Failed, capability: Capability, task_run_id: str | None)
 
 def _is_sound(row: Mapping[str, Any]) -> bool:
     """Whether the values are of the types that `_row` gives them."""
-    return all(isinstance(value, TYPES[name]) for name, value in row.items()) and 0 <= row["at"] < END_OF_TIME
+    return all(isinstance(value, TYPES[name]) for name, value in row.items()) and 0 <= row["at"] < evidence.END_OF_TIME
+
+
+def _is_intact(key: Any, content: Any) -> bool:
+    return isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == key
 
 
 def _recorded(row: Mapping[str, Any], blobs: Mapping[str, bytes]) -> Recorded:
@@ -329,6 +346,7 @@ def _recorded(row: Mapping[str, Any], blobs: Mapping[str, bytes]) -> Recorded:
         kind=row["kind"],
         fuel=row["fuel"],
         code=row["code"],
+        intact=row["hash"] == _hash(row) and all(map(_is_intact, blobs, blobs.values())),
     )
 
 
@@ -348,6 +366,8 @@ def _storable(value: Any) -> Any:
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in row.items() if name in COLUMNS}
+    of_task = ("task", "route", "answer")
+    row |= {name: None for name in of_task if not isinstance(row[name], str)}
     try:
         if not _is_sound(own):
             raise TypeError

@@ -61,6 +61,9 @@ class LocalStore:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._reported: set[str] = set()
+        self._lenient = False
+        self.problem: str | None = None
+        """Why the file could not be used, when that was so last: what it holds is more than what was read."""
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of `query`; none when the store cannot be used."""
@@ -105,6 +108,9 @@ class LocalStore:
         try:
             return work(self._opened(path))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            if "Could not decode to UTF-8" in str(error) and not self._lenient:
+                self._lenient = True
+                return self._attempt(path, work, again=again)
             self.close()
             code = (
                 sqlite3.SQLITE_CANTOPEN if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -112,12 +118,14 @@ class LocalStore:
             undecodable = isinstance(error, UnicodeDecodeError)  # the damage stands in the message of SQLite itself
             unusable = undecodable or code in _UNUSABLE or any(words in str(error) for words in _OTHER_TABLES)
             if not (again and unusable and self._begun_anew(path, identity, error)):
-                level = logging.INFO if code in _UNWRITABLE else logging.WARNING
+                level = logging.INFO if code in _UNWRITABLE and not path.is_dir() else logging.WARNING
+                self.problem = f"{path.name} cannot be read: {error}"
                 self._report(f"{path}: {error}; working without it", level)
                 return None
         return self._attempt(path, work, again=False)
 
     def _opened(self, path: Path) -> sqlite3.Connection:
+        """The connection. Once a text was met that is none, texts are read with marks for what is no UTF-8 in them."""
         if self._connection is None:
             path.parent.mkdir(exist_ok=True)
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -130,6 +138,8 @@ class LocalStore:
                 connection.close()
                 raise
             self._connection = connection
+        if self._lenient:
+            self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
         return self._connection
 
     def _lay_out(self, connection: sqlite3.Connection) -> None:
@@ -166,6 +176,7 @@ class LocalStore:
                 path.replace(aside)
         except (OSError, LibraryError):
             return False
+        self.problem = f"{path.name} could not be read and was moved to {aside.name}: {error}"
         self._report(f"{path}: {error}; moved to {aside.name} and begun anew")
         return True
 

@@ -60,4 +60,17 @@ def _first_difference(recorded: Recorded, outcome: Ran | Failed, left: int) -> s
         ("error", recorded.error, outcome.error if isinstance(outcome, Failed) else None),
         ("fuel", recorded.fuel, outcome.fuel),
     ]
-    return next((f"{name}: was {was!r}, is {now!r}" for name, was, now in checks if was != now), None)
+    return next((_told(name, was, now) for name, was, now in checks if was != now), None)
+
+
+def _told(name: str, was: Any, now: Any) -> str:
+    """A difference in one line; of long texts what stands about where they part."""
+    if not (isinstance(was, str) and isinstance(now, str)) or len(was) + len(now) < 400:
+        return f"{name}: was {_short(was)}, is {_short(now)}"
+    at = next((n for n, (a, b) in enumerate(zip(was, now, strict=False)) if a != b), min(len(was), len(now)))
+    start = max(0, at - 20)
+    return f"{name}: from character {at} on was {was[start : at + 60]!r}, is {now[start : at + 60]!r}"
+
+
+def _short(value: Any) -> str:
+    return repr(value[:200]) + "…" if isinstance(value, str) and len(value) > 400 else repr(value)

@@ -377,6 +377,9 @@ class Runtime:
         if recorded is None:
             raise UsageError(f"the journal has no run {run_id!r}; `metier runs` lists them")
         comparison = replay(self.runner, lambda id, version: self.load(self.library.get(id, version)), recorded)
+        if not recorded.intact and not comparison.identical:  # which says nothing about the program
+            told = f"{comparison.difference}; the record itself was changed since, see `metier runs verify`"
+            return dataclasses.replace(comparison, difference=told)
         self.lifecycle.replayed(comparison)
         return comparison
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +214,75 @@ def test_runs_are_listed_replayed_and_verified(metier: Shell) -> None:
     (comparison,) = metier.json("replay", run["run_id"][:12])
     assert comparison["identical"]
     assert metier("runs", "verify")[:2] == (0, "1 runs, unchanged\n")
+
+
+def rewritten(statement: str) -> Callable[[Path], None]:
+    def damage(journal: Path) -> None:
+        with contextlib.closing(sqlite3.connect(journal)) as db:
+            db.execute(statement)
+            db.commit()
+
+    return damage
+
+
+def replaced(content: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def damage(journal: Path) -> None:
+        rewritten("PRAGMA wal_checkpoint(TRUNCATE)")(journal)
+        journal.write_bytes(content(journal.read_bytes()))
+
+    return damage
+
+
+def a_folder(journal: Path) -> None:
+    journal.unlink()
+    journal.mkdir()
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no database": (replaced(lambda _: b"no database" * 100), "moved to journal.sqlite.broken"),
+    "cut off": (replaced(lambda content: content[:6000]), "moved to journal.sqlite.broken"),
+    "no file": (a_folder, "journal.sqlite cannot be read"),
+    "no table": (rewritten("DROP TABLE seen"), "moved to journal.sqlite.broken: no such table"),
+    "other types": (rewritten("UPDATE runs SET at = 'then', fuel = 'much', output = 7"), "row 1 is damaged"),
+    "bytes": (rewritten("UPDATE runs SET input = x'ff00', effects = x'00'"), "row 1 is damaged"),
+    "no UTF-8": (rewritten("UPDATE runs SET capability = CAST(x'ff' AS TEXT)"), "was changed"),
+    "no JSON": (rewritten("UPDATE runs SET input = '{', permissions = '7'"), "was changed"),
+    "other effects": (rewritten("""UPDATE runs SET effects = '[["[]", "x"]]'"""), "was changed"),
+    "a huge output": (rewritten("UPDATE runs SET output = hex(zeroblob(20000000))"), "was changed"),
+    "a broken chain": (rewritten("UPDATE runs SET previous = 'x' WHERE seq = 2"), "a run is missing"),
+    "a run less": (rewritten("DELETE FROM runs WHERE seq = 2"), "a run is missing"),
+    "an odd task": (rewritten("UPDATE tasks SET task = x'00', answer = 5"), "3 runs, unchanged"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_journal_is_told_in_one_line(metier: Shell, damage: str) -> None:
+    for _ in range(3):
+        metier("call", "get_salary_details", '{"name": "John"}')
+    journal = metier.library / ".metier" / "journal.sqlite"
+    run = metier.json("runs")[-1]["run_id"]
+    change, said = DAMAGES[damage]
+    change(journal)
+    status, out, _ = metier("runs", "verify")
+    assert said in out
+    assert out.count("\n") == 1
+    assert status == (0 if "unchanged" in said else 1)
+    for command in (["runs"], ["runs", "--json"], ["replay", run], ["replay", "-n", "3"], ["list"]):
+        status, out, err = metier(*command)
+        assert status in (0, 1, 2)
+        assert "Traceback" not in out + err
+        assert max(map(len, err.splitlines()), default=0) < 500
+    assert metier("call", "get_salary_details", '{"name": "John"}')[0] == 0
+
+
+def test_a_journal_that_was_moved_aside_stays_a_problem(metier: Shell) -> None:
+    metier("call", "get_salary_details", '{"name": "John"}')
+    replaced(lambda _: b"no database" * 100)(metier.library / ".metier" / "journal.sqlite")
+    metier("runs")
+    metier("call", "get_salary_details", '{"name": "John"}')
+    status, out, _ = metier("runs", "verify")
+    assert status == 1
+    assert out == "an earlier journal could not be read and was moved to journal.sqlite.broken\n"
 
 
 def test_retired_capabilities_are_out_of_use_until_they_are_restored(metier: Shell) -> None:
