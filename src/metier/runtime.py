@@ -471,6 +471,7 @@ class Runtime:
             pending=self.pending(),
             journal=self.journal,
             load=self.load,
+            nearest=self.nearest,
         )
 
     def pending(self) -> PendingDrafts:

@@ -17,7 +17,7 @@ from metier.library import Library
 from metier.outcomes import Exists, Mutated, NotMutated, Waits
 from metier.testing import ScriptedModel
 from tests.mutation.test_draft import DRAFT
-from tests.mutation.test_mutator import TASK, library, mutate, source, submit
+from tests.mutation.test_mutator import TASK, library, mutate, source, submit, times
 
 __all__ = ["library"]
 
@@ -86,9 +86,11 @@ def test_records_are_read_where_the_operator_lets_authors_see_them_and_else_the_
     assert "number" in told(requests, 1)
     assert "0.79" not in json.dumps(requests)
     add_settings(library, "samples = true\n")
-    _, requests, _ = mutate(library, call("read_data", path="hr/rates.json", line=1), submit(id="double_again"))
+    _, requests, _ = mutate(library, call("read_data", path="hr/rates.json", line=1), submit(id="triple", **times(3)))
     assert "0.79" in told(requests, 1)
-    _, requests, _ = mutate(library, call("read_data", path="hr/rates.json", line=0), submit(id="double_more"))
+    _, requests, _ = mutate(
+        library, call("read_data", path="hr/rates.json", line=0), submit(id="quadruple", **times(4))
+    )
     assert "line is a number from 1" in told(requests, 1)
 
 

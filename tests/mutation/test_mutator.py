@@ -36,6 +36,15 @@ def source(body: str) -> str:
     return f"def run(input: dict) -> dict:\n{textwrap.indent(body, '    ')}\n"
 
 
+def times(factor: int) -> dict[str, Any]:
+    """What makes the draft one that multiplies by another number."""
+    return {
+        "summary": f"Returns {factor} times a number.",
+        "source": source(f'return {{"twice": {factor} * input["n"]}}'),
+        "examples": [{"input": {"n": n}, "output": {"twice": factor * n}} for n in (1, 2, 3)],
+    }
+
+
 def snapshot(folder: Path) -> dict[str, str]:
     """Every file of the library with its hash; what is derived does not count."""
     return {
@@ -131,7 +140,9 @@ def test_all_findings_come_at_once(library: Library) -> None:
 
 def test_the_right_to_change_things_is_not_handed_down_by_a_parent(library: Library) -> None:
     mutate(library, submit(**WRITING), approver=Approving(True))
-    outcome, _, _ = mutate(library, submit(**WRITING, id="child"), parent="double")
+    other = {**WRITING, "source": WRITING["source"].replace('"{}"', '"[]"')}
+    other["examples"] = [*DRAFT["examples"][:2], {**WRITING["examples"][2], "after": {"hr/rates.json": []}}]
+    outcome, _, _ = mutate(library, submit(**other, id="child"), parent="double")
     assert outcome == Waits("child", ("write hr/rates.json",))
 
 
@@ -187,9 +198,9 @@ def test_a_new_version_must_pass_its_parents_examples(library: Library) -> None:
 
 def test_a_draft_cannot_take_the_id_of_another(library: Library) -> None:
     mutate(library, submit())
-    outcome, requests, _ = mutate(library, submit(), submit(id="double_again"))
+    outcome, requests, _ = mutate(library, submit(), submit(id="triple", **times(3)))
     assert isinstance(outcome, Mutated)
-    assert outcome.capability.id == "double_again"
+    assert outcome.capability.id == "triple"
     assert "is taken" in json.dumps(requests[1]["messages"][-1])
 
 
@@ -347,7 +358,8 @@ def test_a_kill_at_any_moment_leaves_the_library_whole(library: Library) -> None
 
 def publish_many(path: str, prefix: str) -> None:
     for number in range(5):
-        outcome, _, _ = mutate(Library.open(path), submit(id=f"{prefix}_{number}"))
+        different = times(number + 10 * ord(prefix))
+        outcome, _, _ = mutate(Library.open(path), submit(id=f"{prefix}_{number}", **different))
         assert isinstance(outcome, Mutated)
 
 

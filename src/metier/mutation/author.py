@@ -103,8 +103,10 @@ class Author:
         except NotADraft as problem:
             return Written(findings=tuple(problem.findings))
 
-    def mend(self, findings: Sequence[str], rounds_left: int) -> None:
-        """Tells the author what was wrong with the last draft."""
+    def mend(self, findings: Sequence[str], rounds_left: int, existing: Capability | None = None) -> None:
+        """Tells the author what was wrong with the last draft, and lets it use what does the same, if there is that."""
+        if existing is not None:
+            self._desk.offer(existing)
         text = render("findings", findings=findings, rounds_left=rounds_left)
         calls = self._last.calls if self._last else ()
         read = next((call for call in calls if call.name == SUBMIT), calls[0] if calls else None)

@@ -79,7 +79,12 @@ class Desk:
             if around.research.search:
                 ways["web_search"] = self._web_search
         self._ways = ways
+        self._near = {capability.id: capability for capability in around.neighbours}
         self.tools: tuple[Tool, ...] = tuple(_tool(name, around.languages) for name in ways)
+
+    def offer(self, capability: Capability) -> None:
+        """Lets the author say that this one does it, besides the nearest."""
+        self._near[capability.id] = capability
 
     def answer(self, call: ToolCall) -> str:
         """What the author is told about one call; whatever is wrong with it, it is told that."""
@@ -161,11 +166,10 @@ class Desk:
         return self._around.runner.load(capability, built.wasm)
 
     def _use_existing(self, arguments: Mapping[str, Any]) -> str:
-        near = {c.id: c for c in self._around.neighbours}
         id = _text(arguments, "capability_id")
-        if id not in near:
-            raise _Mistake(f"{id!r} is none of {', '.join(near)}")
-        self.existing = near[id]
+        if id not in self._near:
+            raise _Mistake(f"{id!r} is none of {', '.join(self._near)}")
+        self.existing = self._near[id]
         return f"{id} is used; nothing new is written."
 
     def _http_get(self, arguments: Mapping[str, Any]) -> str:

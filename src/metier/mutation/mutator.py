@@ -30,6 +30,7 @@ from metier.mutation.draft import Draft, NotADraft, draft_of
 from metier.mutation.independence import Independence
 from metier.mutation.pending import PendingDrafts, Waiting
 from metier.mutation.regression import Regression
+from metier.mutation.twins import Nearest, Twins, finding
 from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
 from metier.permissions import Permissions
 from metier.prompts import fingerprint, render
@@ -56,6 +57,8 @@ class Checked:
     unfinished: tuple[dict[str, Any], ...] = ()
     apart: tuple[str, ...] = ()
     """Why it got an id of its own instead of its parent's."""
+    existing: Capability | None = None
+    """What does the same already, where that is what was found."""
 
 
 class Mutator:
@@ -72,11 +75,13 @@ class Mutator:
         pending: PendingDrafts,
         journal: Journal,
         load: Callable[[Capability], Loaded],
+        nearest: Nearest = lambda text, k: (),
     ) -> None:
         self._library = library
         self._evidence = journal.evidence
         recorded = settings.lifecycle.recorded_inputs
         self._regression = Regression(runner, journal, load, recorded_inputs=recorded)
+        self._twins = Twins(runner, load, nearest)
         self._runner = runner
         self._workshop = Workshop(runner.box, settings.toolchains.unlocked)
         self._roots = roots
@@ -185,7 +190,9 @@ class Mutator:
             if isinstance(outcome, Waits):
                 emit(events.WaitsForApproval(outcome.capability, outcome.beyond))
                 return outcome
-            author.mend(findings, rounds - number)
+            if checked.existing is not None and number == rounds:
+                return Exists(checked.existing)
+            author.mend(findings, rounds - number, checked.existing)
         return NotMutated(f"no draft passed the checks in {rounds} rounds", rounds, findings)
 
     async def _examined(
@@ -328,6 +335,10 @@ class Mutator:
                 findings = worse
         if findings:
             return Checked(tuple(dict.fromkeys(findings)))
+        if not by_hand and not apart and (capability is None or contract.id != capability.id):
+            twin = self._twins.twin(contract, capability)
+            if twin is not None:
+                return Checked((finding(twin, contract),), existing=twin)
         decision = decision or self._decide(contract, beyond, draft.source, parent)
         release = self._release(contract, draft, built, capability, author, prompt_sha256, decision, by_hand)
         checked = Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
