@@ -58,7 +58,10 @@ def test_equal_values_have_one_canonical_text(value: Any) -> None:
         ("[-Infinity]", "-Infinity is not"),
         ("1e999", "1e999 is too large a number"),
         ("-1e999", "too large a number"),
-        ("9" * 5000, "not JSON"),
+        ("9" * 5000, "not JSON: an integer has more than 4300 digits"),
+        ("[-" + "9" * 4301 + "]", "more than 4300 digits"),
+        ('["\\ude00\\ud83d"]', "half of a surrogate pair"),
+        ('{"a": 1, "\\u0061": 2}', "the key 'a' stands twice"),
         ("01", "something after"),
         ("'a'", "not JSON"),
         ('{"a": 1, "a": 1}', "the key 'a' stands twice"),
@@ -78,6 +81,24 @@ def test_equal_values_have_one_canonical_text(value: Any) -> None:
 def test_a_text_that_is_not_one_json_value_says_why(text: str | bytes, problem: str) -> None:
     with pytest.raises(schemas.InvalidJson, match=problem):
         parsed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9" * 4300, 10**4300 - 1),
+        ("-0", 0),
+        ("-0.0", -0.0),
+        ("1E4", 10.0**4),
+        ("1e-400", 0.0),
+        ("0.1000000000000000055511151231257827", 0.1),
+        ("9007199254740993", 2**53 + 1),
+    ],
+)
+def test_integers_are_exact_and_other_numbers_the_nearest_double(text: str, value: float) -> None:
+    assert parsed(text) == value
+    assert type(parsed(text)) is type(value)
+    assert parsed(schemas.compact(parsed(text))) == value
 
 
 def test_what_only_looks_deep_is_not() -> None:

@@ -49,7 +49,10 @@ def parse(text: str | bytes, *, what: str, most: int = MAX_MEMORY) -> Any:
             raise InvalidJson(f"{what} has something after the JSON value (line {error.lineno})") from None
         raise InvalidJson(f"{what} is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except ValueError as error:
-        raise InvalidJson(f"{what} is not JSON: {error}") from None
+        problem = str(error)
+        if "integer string conversion" in problem:  # the interpreter's own words advise to lift its limit
+            problem = f"an integer has more than {sys.get_int_max_str_digits()} digits"
+        raise InvalidJson(f"{what} is not JSON: {problem}") from None
     if _has_half_pair(decoded, value):
         raise InvalidJson(f"{what} has half of a surrogate pair, which no UTF-8 text can hold")
     return value
