@@ -34,7 +34,7 @@ Rehearse = Callable[[Capability, Any], Ran | Failed]
 
 RANK: dict[Status, int] = {"candidate": 0, "active": 1, "trusted": 2}
 BROKEN = frozenset({"contract", "trap"})
-EXHAUSTED = frozenset({"fuel", "memory", "stack", "output"})
+EXHAUSTED = frozenset({"fuel", "memory", "stack", "output", "check"})
 """Not "time", which a busy host uses up too."""
 _NAMED = {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)}
 _HOSTS = {name for name in _NAMED if issubclass(getattr(builtins, name), OSError)}
