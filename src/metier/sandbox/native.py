@@ -69,6 +69,7 @@ def new_engine(
     config.max_wasm_stack = stack_bytes
     if target is not None:
         config.target = target
+        config.cranelift_opt_level = "none"  # for checks, where compiling takes longer than running
     if resident_bytes is not None and _can_reserve(POOLED_BYTES):
         _use_pool(config, resident_bytes)
     return wasmtime.Engine(config)
