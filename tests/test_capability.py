@@ -164,6 +164,7 @@ CIRCUMSTANCES = {
     "engine": None,
     "parent": None,
     "replaced_by": "other@1",
+    "replaced_with": {"factor": 2},
     "status": "retired",
     "pinned": True,
     "provenance": None,

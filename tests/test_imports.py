@@ -30,6 +30,7 @@ FLOORS = [
     {"config", "prompts", "localstore", "approval"},
     {
         "library",
+        "aliases",
         "version_folder",
         "retrieval",
         "memory",
@@ -62,12 +63,13 @@ FLOORS = [
 
 PEERS = {
     "library": {"version_folder"},
+    "aliases": {"library"},
     "journal": {"evidence"},
     "model": {"endpoints", "model_clients", "model_embeddings", "model_failures"},
     "model_embeddings": {"endpoints", "model_clients", "model_failures"},
     "model_clients": {"endpoints", "model_failures"},
     "model_failures": {"endpoints"},
-    "memory": {"wording", "grounding"},
+    "memory": {"wording", "grounding", "aliases"},
     "grounding": {"wording"},
     "toolchains": {"sandbox"},
     "effects": {"sandbox", "record"},

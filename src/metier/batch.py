@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metier.config import load_settings
+from metier.errors import LibraryError
 from metier.library import Library
 from metier.outcomes import Ran
 from metier.runtime import Runtime
@@ -43,9 +44,10 @@ def _mapper(library: Path, capability: str, version: int | None) -> Callable[[An
             outcome = runtime.execute(named, input)
         else:
             current = runtime.library.get(capability)  # another worker may have found it broken meanwhile
-            if not current.live:
+            try:
+                outcome = runtime.execute_current(*runtime.serving(current, input))
+            except LibraryError:
                 return {"error": f"{current.name} is {current.status}", "kind": current.status}
-            outcome = runtime.execute_current(current, input)
         if isinstance(outcome, Ran):
             return {"output": outcome.output}
         return {"error": outcome.error, "kind": outcome.code or outcome.kind}

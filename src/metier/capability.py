@@ -125,6 +125,8 @@ class Capability(Contract):
     engine: str | None = None
     parent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}@[0-9]+$")] | None = None
     replaced_by: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}@[0-9]+$")] | None = None
+    replaced_with: dict[str, Any] | None = None
+    """What its calls add to their input, where `replaced_by` answers them. Not part of the content hash."""
     status: Status = "active"
     pinned: Literal[True] | None = None
     """Set by a person: no mutation replaces, merges or retires it. Not part of the content hash."""

@@ -68,6 +68,23 @@ def stands_in_for(new: Contract, old: Contract) -> list[str]:
     return problems
 
 
+def with_given(contract: Contract, values: Mapping[str, Any]) -> Contract | str:
+    """The contract as it is for one who leaves these properties of the input out because their values are given; or why
+    there is none."""
+    if not values:
+        return contract
+    schema = contract.input_schema
+    properties = schema.get("properties", {})
+    for name, value in values.items():
+        if name not in properties or not _matches(properties[name], value):
+            return f"its input has no {name} that may be {schemas.compact(value)[:80]}"
+    if set(schema) - NOTES - OBJECTS - {"type"}:
+        return "its input_schema says more than which properties there are"
+    left = {name: inner for name, inner in properties.items() if name not in values}
+    required = [name for name in schema.get("required", ()) if name not in values]
+    return contract.model_copy(update={"input_schema": {**schema, "properties": left, "required": required}})
+
+
 def why_not_within(narrow: Schema, wide: Schema) -> str | None:
     """Why a value may match `narrow` and not `wide`, as far as can be told; None where that is impossible."""
     if _plain(narrow) == _plain(wide):

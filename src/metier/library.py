@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -278,10 +279,37 @@ class Library:
             current = self._mend(id).capability
             if expected is not None and (current.version, current.status) != (expected.version, expected.status):
                 raise PublishConflict(f"{id} is {current.name} and {current.status} by now; look again")
-            changed = _checked(current.model_copy(update={"status": status, "replaced_by": replaced_by}))
+            update = {"status": status, "replaced_by": replaced_by, "replaced_with": None}
+            changed = _checked(current.model_copy(update=update))
             if changed.sha256 is None:  # what Metier writes it vouches for
                 changed = self._with_hash(changed)
             self._commit(changed)
+            return changed
+
+    def retire(
+        self, old: Capability, kept: Capability | None = None, given: Mapping[str, Any] | None = None
+    ) -> Capability:
+        """The current version retired, if it still is the one that was looked at: live, and pinned by nobody.
+
+        `kept` answers its calls from then on, with `given` added to their input.
+
+        Raises:
+            PublishConflict: another version serves by now, or it is pinned or retired; the same for `kept`.
+            BrokenCapability, UnknownCapability: one of them does not load.
+            LibraryError: the library is read-only or the disk full, or the lock was held for too long.
+        """
+        with self._writing():
+            for seen in (old, kept) if kept is not None else (old,):
+                now = self._mend(seen.id).capability
+                if now.version != seen.version or not now.live:
+                    raise PublishConflict(f"{seen.name} was looked at, and now {now.name} is {now.status}; look again")
+            current = self._mend(old.id).capability
+            if current.pinned:
+                raise PublishConflict(f"a person pinned {current.name}")
+            by = kept.name if kept is not None else None
+            update = {"status": "retired", "replaced_by": by, "replaced_with": dict(given) if given else None}
+            changed = _checked(current.model_copy(update=update))
+            self._commit(changed if changed.sha256 is not None else self._with_hash(changed))
             return changed
 
     def pin(self, id: str, *, pinned: bool) -> Capability:
@@ -600,7 +628,7 @@ def _checked(capability: Capability) -> Capability:
 
 def _superseded(capability: Capability, by: str, leaving: Status) -> Capability:
     status = leaving if capability.live else capability.status
-    return capability.model_copy(update={"status": status, "replaced_by": by, "pinned": None})
+    return capability.model_copy(update={"status": status, "replaced_by": by, "replaced_with": None, "pinned": None})
 
 
 def _compare(id: str, expected: int | None, current: Artifact | None) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 import metier
 from metier import schemas
 from metier.capability import Capability, first_problem
-from metier.errors import ApprovalPending, MetierError, SetupMissing, UnknownCapability, UsageError
+from metier.errors import ApprovalPending, LibraryError, MetierError, SetupMissing, UnknownCapability, UsageError
 from metier.mutation.draft import submit_tool
 from metier.outcomes import Failed, Mutation, NotMutated, Waits
 from metier.printable import visible
@@ -143,8 +143,10 @@ class Tools:
 
     def _run(self, id: str, value: Any) -> Run:
         capability = self._runtime.library.get(id)
-        if not capability.live:
-            raise UnknownCapability(f"{id} is {capability.status}; it cannot be run")
+        try:
+            capability, value = self._runtime.serving(capability, value)
+        except LibraryError:
+            raise UnknownCapability(f"{id} is {capability.status}; it cannot be run") from None
         outcome = self._runtime.execute_current(capability, value)
         if isinstance(outcome, Failed):
             _refuse_run(capability, outcome)

@@ -14,9 +14,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from metier import schemas
+from metier.aliases import Alias
 from metier.capability import Capability, Effects, Example
 from metier.localstore import LocalStore
 from metier.wording import fill, learn_template, leaves, look_up, placeholders, readable
@@ -86,14 +88,21 @@ class TaskMemory:
         row = (_key(task), normal, id, version, arguments, *rest, time.time())
         return self._store.write("INSERT OR REPLACE INTO solved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
 
-    def recall(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
+    def recall(
+        self,
+        task: str,
+        capabilities: Mapping[str, Capability],
+        aliases: Mapping[str, Alias] = MappingProxyType({}),
+    ) -> Remembered | None:
         """How `task` was solved, if it was: the same words up to case, spaces and final punctuation.
 
-        `capabilities` are the live ones by id. What was solved by another one, or by a version that has been taken
-        back, is not known any more. Where nothing was solved, the examples of live capabilities count, unless two of
-        them have this task.
+        `capabilities` are the live ones by id, `aliases` those that a live one answers for. What was solved by another
+        one, or by a version that has been taken back, is not known any more. Where nothing was solved, the examples of
+        these capabilities count, unless two of them have this task.
         """
-        return self._solved(task, capabilities) or self._examples.recall(normalize_task(task), capabilities)
+        return self._solved(task, capabilities, aliases) or self._examples.recall(
+            normalize_task(task), capabilities, aliases
+        )
 
     def solved(self) -> Mapping[str, tuple[str, ...]]:
         """The tasks that were solved, as they are compared, by the id of the capability that did; oldest first.
@@ -109,6 +118,11 @@ class TaskMemory:
             self._solved_state = state
         return self._solved_tasks
 
+    def inputs(self, capability_id: str) -> list[Any]:
+        """The different inputs with which tasks were solved by a capability, the latest first, at most SEARCHED."""
+        query = "SELECT input FROM solved WHERE capability = ? GROUP BY input ORDER BY max(at) DESC LIMIT ?"
+        return [json.loads(text) for (text,) in self._store.read(query, (capability_id, SEARCHED))]
+
     def forget(self, task: str) -> bool:
         """Drop what was kept for `task`. Returns whether there was anything."""
         known = bool(self._store.read("SELECT 1 FROM solved WHERE task_sha256 = ?", (_key(task),)))
@@ -121,18 +135,23 @@ class TaskMemory:
     def close(self) -> None:
         self._store.close()
 
-    def _solved(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
+    def _solved(
+        self, task: str, capabilities: Mapping[str, Capability], aliases: Mapping[str, Alias]
+    ) -> Remembered | None:
         query = "SELECT capability, version, input, template, output, answer, effects FROM solved WHERE task_sha256 = ?"
         for id, version, input, template, output_text, answer, effects in self._store.read(query, (_key(task),)):
-            capability = capabilities.get(id)
-            if capability is None or not capability.live or version > capability.version:
+            alias = aliases.get(id)
+            capability = alias.old if alias is not None else capabilities.get(id)
+            known = capability is not None and (alias is not None or capability.live)
+            if capability is None or not known or version > capability.version:
                 continue
             try:
-                return Remembered(
-                    id, version, schemas.parse(input, what="input"), template, output_text, answer, effects
-                )
+                value = schemas.parse(input, what="input")
             except schemas.InvalidJson:
                 continue
+            if alias is not None:
+                id, version, value = alias.kept.id, alias.kept.version, alias.input(value)
+            return Remembered(id, version, value, template, output_text, answer, effects)
         return None
 
 
@@ -144,21 +163,28 @@ class _ExampleTasks:
         self._known: dict[str, Capability] = {}
         self._tasks: dict[str, dict[str, tuple[Example, ...]]] = {}
 
-    def recall(self, task: str, capabilities: Mapping[str, Capability]) -> Remembered | None:
+    def recall(
+        self, task: str, capabilities: Mapping[str, Capability], aliases: Mapping[str, Alias]
+    ) -> Remembered | None:
         with self._lock:
-            self._refresh(capabilities)
-            owners = self._tasks.get(task, {})
-        if len(owners) != 1:
+            self._refresh(capabilities, aliases)
+            owners = list(self._tasks.get(task, {}).items())
+        ways = [
+            (aliases[id].kept, aliases[id].input(example.input), example)
+            if id in aliases
+            else (capabilities[id], example.input, example)
+            for id, examples in owners
+            for example in examples
+        ]
+        if len({(capability.id, schemas.canonical(value)) for capability, value, _ in ways}) != 1:
             return None
-        id, examples = next(iter(owners.items()))
-        if len({schemas.canonical(example.input) for example in examples}) > 1:
-            return None
-        capability, example = capabilities[id], examples[0]
-        return Remembered(id, capability.version, example.input, example.answer, None, None, capability.effects)
+        capability, value, example = ways[0]
+        return Remembered(capability.id, capability.version, value, example.answer, None, None, capability.effects)
 
-    def _refresh(self, capabilities: Mapping[str, Capability]) -> None:
+    def _refresh(self, capabilities: Mapping[str, Capability], aliases: Mapping[str, Alias]) -> None:
         known = self._known
         live = {id: capability for id, capability in capabilities.items() if capability.live}
+        live |= {id: alias.old for id, alias in aliases.items()}
         for id in [id for id in known if id not in live]:
             self._drop(known.pop(id))
         for id, capability in live.items():

@@ -12,12 +12,13 @@ import dataclasses
 import json
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from metier import events
+from metier.aliases import Aliases
 from metier.approval import Always, Approver, NoApprover
 from metier.capability import Capability
 from metier.config import Settings, load_settings, root_paths, secret_readers
@@ -174,6 +175,7 @@ class Runtime:
             journal=self.journal,
         )
         self.memory = TaskMemory(state)
+        self.aliases = Aliases(library)
         self.lifecycle = Lifecycle(library, self.journal, settings.lifecycle, self._rehearse)
         self._state = state
         self._index: CapabilityIndex | None = None
@@ -257,7 +259,9 @@ class Runtime:
 
     async def _recall(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer | None:
         """The answer from memory, or None where it has none: the same version, the same arguments, no model."""
-        remembered = self.memory.recall(task, {c.id: c for c in self.library.live()})
+        known = self.library.capabilities()
+        live = {c.id: c for c in known if c.live}
+        remembered = self.memory.recall(task, live, self.aliases.among(known))
         if remembered is None:
             return None
         capability = self.library.get(remembered.capability, remembered.version)
@@ -330,12 +334,25 @@ class Runtime:
             RunFailed: the input is wrong, or the program failed; `.outcome` says how.
         """
         found = self.library.get(capability, version)
-        if version is None and not found.live:
-            raise LibraryError(f"{found.name} is {found.status}; name a version to run it all the same")
+        if version is None:
+            found, input = self.serving(found, input)
         outcome = self.execute_current(found, input) if version is None else self.execute(found, input)
         if isinstance(outcome, Failed):
             raise RunFailed(outcome)
         return outcome.output
+
+    def serving(self, capability: Capability, input: Any) -> tuple[Capability, Any]:
+        """The capability if it is live, else the one that answers its calls, with the input as that one takes it.
+
+        Raises:
+            LibraryError: it is retired or quarantined, and nothing answers its calls.
+        """
+        if capability.live:
+            return capability, input
+        alias = self.aliases.of(capability)
+        if alias is None:
+            raise LibraryError(f"{capability.name} is {capability.status}; name a version to run it all the same")
+        return alias.kept, alias.input(input)
 
     def execute_current(self, capability: Capability, input: Any) -> Ran | Failed:
         """Runs the current version of a capability; where that breaks its contract, what takes its place has a turn."""
@@ -433,11 +450,21 @@ class Runtime:
 
     def nearest(self, task: str, k: int = 4) -> list[tuple[Capability, float]]:
         """The k live capabilities nearest to a task, best first, each with its score."""
-        live = {c.id: c for c in self.library.live()}
+        known = self.library.capabilities()
+        live = {c.id: c for c in known if c.live}
         with self._lock:
             index = self._open_index()
-            index.refresh(live.values(), self.memory.solved())
+            index.refresh(live.values(), self._solved(known))
             return [(live[id], score) for id, score in index.nearest(task, k)]
+
+    def _solved(self, known: Iterable[Capability]) -> Mapping[str, tuple[str, ...]]:
+        """The solved tasks by the capability that answers them now; those of an alias go with what answers for it."""
+        solved = self.memory.solved()
+        for id, alias in self.aliases.among(known).items():
+            own = (example.task for example in alias.old.examples if example.task)
+            tasks = (*own, *solved.get(id, ()), *solved.get(alias.kept.id, ()))
+            solved = {**solved, alias.kept.id: tasks}
+        return solved
 
     def _open_index(self) -> CapabilityIndex:
         if self._index is None:

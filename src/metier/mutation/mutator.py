@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from metier import events
+from metier.aliases import Aliases
 from metier.approval import Approver, Decision, Request
 from metier.capability import Capability, Contract, Example, Language, Provenance, unpublished
 from metier.config import Settings
@@ -80,7 +81,7 @@ class Mutator:
         self._library = library
         self._evidence = journal.evidence
         recorded = settings.lifecycle.recorded_inputs
-        self._regression = Regression(runner, journal, load, recorded_inputs=recorded)
+        self._regression = Regression(runner, journal, load, Aliases(library), recorded_inputs=recorded)
         self._twins = Twins(runner, load, nearest)
         self._runner = runner
         self._workshop = Workshop(runner.box, settings.toolchains.unlocked)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from metier import schemas
+from metier.aliases import Aliases
 from metier.capability import Capability, Contract, Example, ExpectedError
 from metier.errors import InvalidModule
 from metier.evidence import Failure
@@ -44,8 +45,15 @@ class Regression:
     """Holds replacements against what is known of their parents."""
 
     def __init__(
-        self, runner: Runner, journal: Journal, load: Callable[[Capability], Loaded], *, recorded_inputs: int
+        self,
+        runner: Runner,
+        journal: Journal,
+        load: Callable[[Capability], Loaded],
+        aliases: Aliases,
+        *,
+        recorded_inputs: int,
     ) -> None:
+        self._aliases = aliases
         self._runner = runner
         self._journal = journal
         self._load = load
@@ -60,7 +68,8 @@ class Regression:
         old: Loaded | None = None
         with contextlib.suppress(InvalidModule):  # built for another engine: its record alone speaks for it
             old = self._load(parent)
-        problems = [p for e in parent.examples if (p := self._example_problem(e, loaded, old)) is not None]
+        frozen = (*parent.examples, *self._of_aliases(parent))
+        problems = [p for e in frozen if (p := self._example_problem(e, loaded, old)) is not None]
         until = time.monotonic() + SECONDS
         for recorded in self._journal.recorded_inputs(parent, self._recorded_inputs):
             if len(problems) >= MAX_PROBLEMS or time.monotonic() > until:
@@ -75,6 +84,12 @@ class Regression:
             elif example is not None and not _has(contract, example):
                 examples.append(example)
         return Findings(tuple(dict.fromkeys(problems)), tuple(examples))
+
+    def _of_aliases(self, parent: Capability) -> Iterator[Example]:
+        """The frozen examples of retired capabilities whose calls the parent answers, as calls of the parent."""
+        for alias in self._aliases.onto(parent):
+            for example in alias.old.examples:
+                yield example.model_copy(update={"input": alias.input(example.input)})
 
     def _example_problem(self, example: Example, new: Loaded, old: Loaded | None) -> str | None:
         """How a frozen example does not hold. One that the parent itself fails by now, because its data changed, holds

@@ -158,6 +158,8 @@ class Api:
     async def run(self, request: Request) -> Response:
         capability = await asyncio.to_thread(self._runnable, request)
         value = schemas.parse(await _body(request), what="the body")
+        if _query(VersionQuery, request).version is None:
+            capability, value = await asyncio.to_thread(self._runtime.serving, capability, value)
         way = self._runtime.execute_current if capability.live else self._runtime.execute
         outcome = await asyncio.to_thread(way, capability, value)
         if isinstance(outcome, Failed):
@@ -187,7 +189,8 @@ class Api:
         version = _query(VersionQuery, request).version
         capability = self._runtime.library.get(request.path_params["id"], version)
         asked_for = version is not None and capability.status == "superseded"
-        if not (capability.live or asked_for):
+        aliased = version is None and self._runtime.aliases.of(capability) is not None
+        if not (capability.live or asked_for or aliased):
             raise Refusal(409, capability.status, f"{capability.id} is {capability.status}; it cannot be run")
         return capability
 
