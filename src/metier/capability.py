@@ -216,5 +216,7 @@ def meta_json(capability: Capability) -> dict[str, Any]:
     own = capability.model_dump(mode="json", exclude=set(Contract.model_fields), exclude_none=True)
     contract = contract_json(capability)
     head = {"id": capability.id, "summary": capability.summary, "binary": capability.binary}
+    if capability.provenance is not None:
+        own["provenance"] = capability.provenance.model_dump(mode="json", exclude_defaults=True)
     own["sha256"] = capability.sha256  # null where it was never published, but never absent: it makes the file whole
     return head | own | {key: value for key, value in contract.items() if key not in head}
