@@ -251,3 +251,15 @@ def test_nothing_that_a_person_has_to_allow_is_read_before(library: Library) -> 
         approved = runtime.mutator().approve("double", "Ada")
     assert isinstance(approved, Mutated)
     assert approved.capability.examples[0].output == {"twice": 42}
+
+
+def test_an_author_is_told_of_the_effects_that_this_library_can_allow_and_of_no_others(library: Library) -> None:
+    _, requests, _ = mutate(library, submit())
+    rules = requests[0]["messages"][0]["content"]
+    assert "host.call" not in rules
+    assert "host.sql" not in rules
+    (library.path / "metier.toml").write_text('[policy]\ncall = ["double"]\n', encoding="utf-8")
+    _, requests, _ = mutate(library, submit(id="triple", **times(3)))
+    rules = requests[0]["messages"][0]["content"]
+    assert "host.call" in rules
+    assert "call double" in rules.split("until a person has approved it")[1]

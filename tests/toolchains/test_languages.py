@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,12 @@ from metier import Runtime
 from metier.cli import main
 from metier.errors import BuildError
 from metier.sandbox.box import Box
-from metier.toolchains import TOOLCHAINS, go, rust, template, toolchain, zigcc
+from metier.toolchains import TOOLCHAINS, go, reference, rust, template, toolchain, zigcc
 from metier.toolchains.lock import problem_with_lock
 from tests.toolchains.compilers import COMPILED, build, need
 
 HR = Path(__file__).parents[2] / "examples" / "hr"
+SDK = Path(__file__).parents[2] / "src" / "metier" / "toolchains" / "sdk"
 SALARY = Path(__file__).parent / "salary_in_currency"
 LANGUAGES = [
     "python",
@@ -89,8 +91,7 @@ def test_the_template_shown_to_authors_builds_and_runs(language: str, hr: Path, 
         "output_schema": {"type": "object", "properties": {"salary": {"type": "number"}}, "required": ["salary"]},
         "effects": "read",
         "permissions": {
-            "files": [{"root": "hr", "path": "*.json", "access": "read"}],
-            "call": ["get_salary_details"],
+            "files": [{"root": "hr", "path": path, "access": "read"} for path in ("employees.json", "salaries.json")]
         },
         "examples": [
             {
@@ -101,11 +102,8 @@ def test_the_template_shown_to_authors_builds_and_runs(language: str, hr: Path, 
         ],
     }
     (tmp_path / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
-    library = shutil.copytree(hr, tmp_path / "hr")
-    settings = (library / "metier.toml").read_text("utf-8")
-    allow = '[policy]\ncall = ["get_salary_details"]\n[policy.unasked]\ncall = ["get_salary_details"]\n'
-    (library / "metier.toml").write_text(f"{allow}\n{settings}", encoding="utf-8")
     file = put(tmp_path, language, template(toolchain(language)))  # type: ignore[arg-type]
+    library = shutil.copytree(hr, tmp_path / "hr")
     status, said = add(library, file, "--contract", str(tmp_path / "contract.json"))
     assert status == 0, said
 
@@ -251,3 +249,15 @@ def test_every_language_is_known_by_one_name_and_its_suffixes(language: str) -> 
     assert chain.language == language
     assert chain.file_name == f"capability{chain.suffixes[0]}"
     assert template(chain)
+
+
+@pytest.mark.parametrize("language", ["rust", "go", "c", "cpp", "zig"])
+def test_what_an_author_is_told_of_an_sdk_is_in_it(language: str) -> None:
+    suffixes = (*toolchain(language).suffixes, ".h")  # type: ignore[arg-type]
+    sdk = "\n".join(p.read_text("utf-8") for p in SDK.rglob("*") if p.suffix in suffixes)
+    lines = reference(toolchain(language)).splitlines()  # type: ignore[arg-type]
+    assert len(lines) > 5
+    for line in lines:
+        names = re.findall(r"`(?:host::|metier::|\.)?(\w+)", line.partition(": ")[0])
+        assert names, line
+        assert not [name for name in names if not re.search(rf"\b{name}\b", sdk)], line

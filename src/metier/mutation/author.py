@@ -17,7 +17,7 @@ from metier.mutation.data import describe_roots, describe_stores
 from metier.mutation.desk import Desk, Surroundings
 from metier.mutation.draft import SUBMIT, Draft, NotADraft, read_draft, submit_tool
 from metier.prompts import clipped, plain, render
-from metier.toolchains import TOOLCHAINS, Toolchain, template
+from metier.toolchains import TOOLCHAINS, Found, Toolchain, reference, template
 
 Emit = Callable[[events.Event], None]
 
@@ -136,7 +136,9 @@ def brief(
         http=around.shown.http,
         hand_in=hand_in or f"`{SUBMIT}`",
         has_desk=hand_in is None,
-        languages=[(t, template(t)) for t in other_languages(task, capability)],
+        may={what: bool(getattr(around.ceiling, what)) for what in ("http", "sql", "call")},
+        on_approval=around.ceiling.beyond(around.shown),
+        languages=[_described(t) for t in other_languages(task, capability)],
     )
     wish = render(
         "draft",
@@ -172,6 +174,12 @@ def other_languages(task: str, parent: Capability | None) -> list[Toolchain]:
         if (parent is not None and parent.language == t.language)
         or re.search(_IN.format(_NAMES.get(t.language, t.language)), task, re.IGNORECASE)
     ]
+
+
+def _described(toolchain: Toolchain) -> tuple[Toolchain, str, str, str]:
+    """A language for the prompt: what a program in it looks like, what its SDK offers, and which version there is."""
+    found = toolchain.found()
+    return toolchain, template(toolchain), reference(toolchain), found.name if isinstance(found, Found) else "missing"
 
 
 def _contract_text(capability: Capability | None) -> str:

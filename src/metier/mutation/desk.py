@@ -48,6 +48,8 @@ class Surroundings:
     """What a draft could be granted without a person being asked."""
     open: Permissions
     """Of which of it records may be seen; of the rest only the shape."""
+    ceiling: Permissions
+    """The most that a draft may have, when a person approves."""
     languages: Sequence[Language]
     neighbours: Sequence[Capability] = ()
     """The capabilities nearest to the task."""

@@ -248,6 +248,7 @@ class Mutator:
             roots=self._roots,
             shown=shown,
             open=shown if self._settings.agent.samples else parents,
+            ceiling=self._policy.ceiling,
             languages=installed(unlocked=self._workshop.unlocked),
             neighbours=neighbours,
             research=self._settings.research,

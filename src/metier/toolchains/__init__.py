@@ -11,7 +11,7 @@ from metier.toolchains.cpp import CPP
 from metier.toolchains.go import GO
 from metier.toolchains.javascript import JAVASCRIPT
 from metier.toolchains.lock import problem_with_lock
-from metier.toolchains.protocol import Built, Files, Found, Missing, Toolchain, Workshop, template
+from metier.toolchains.protocol import Built, Files, Found, Missing, Toolchain, Workshop, reference, template
 from metier.toolchains.python import PYTHON
 from metier.toolchains.rust import RUST
 from metier.toolchains.wat import WAT
@@ -27,6 +27,7 @@ __all__ = [
     "Toolchain",
     "Workshop",
     "installed",
+    "reference",
     "template",
     "toolchain",
 ]

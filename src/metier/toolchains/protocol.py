@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from metier.capability import Language
 from metier.errors import BuildError
@@ -20,6 +20,8 @@ Files = Mapping[str, bytes]
 """A draft's source: plain file names and their contents."""
 
 MAX_SOURCE_BYTES = 4 * 2**20
+_SDKS: Final[Mapping[Language, str]] = {"rust": "rust", "go": "go/metier", "c": "c", "cpp": "c", "zig": "zig"}
+"""Folders under `sdk`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,16 @@ class Toolchain(Protocol):
 def template(toolchain: Toolchain) -> str:
     """A short capability in the language, whole and idiomatic, that shows input, output, an error and an effect."""
     return resources.files(__package__).joinpath("templates", toolchain.file_name).read_text(encoding="utf-8")
+
+
+def reference(toolchain: Toolchain) -> str:
+    """What the language's SDK offers, a line a function, from the table of its README; empty where there is no SDK."""
+    folder = _SDKS.get(toolchain.language)
+    if folder is None:
+        return ""
+    readme = resources.files(__package__).joinpath("sdk", *folder.split("/"), "README.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ", 1) for line in readme.splitlines() if line.startswith("| `")]
+    return "".join(f"- {what}: {does}\n" for what, does in rows)
 
 
 def text_of(files: Files, file_name: str) -> str:

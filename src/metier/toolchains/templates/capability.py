@@ -4,11 +4,17 @@ import host
 
 
 def run(input: dict) -> dict:
-    with open("/hr/employees.json", encoding="utf-8") as file:
-        employees = json.load(file)
-    for employee in employees:
-        if employee["name"] == input["name"]:
-            pay = host.call("get_salary_details", {"employee_id": employee["id"]})
-            return {"name": employee["name"], "title": employee["title"], "salary": pay["salary"]}
-    names = ", ".join(employee["name"] for employee in employees)
-    raise host.Error(f"no employee named {input['name']}; there are: {names}", kind="not_found")
+    employees = read("employees")
+    employee = next((e for e in employees if e["name"] == input["name"]), None)
+    if employee is None:
+        names = ", ".join(e["name"] for e in employees)
+        raise host.Error(f"no employee named {input['name']}; there are: {names}", kind="not_found")
+    pay = next((row for row in read("salaries") if row["employee_id"] == employee["id"]), None)
+    if pay is None:
+        raise host.Error(f"{employee['name']} has no salary on record", kind="not_found")
+    return {"name": employee["name"], "title": employee["title"], "salary": pay["salary"]}
+
+
+def read(table: str) -> list[dict]:
+    with open(f"/hr/{table}.json", encoding="utf-8") as file:
+        return json.load(file)
