@@ -4,7 +4,7 @@
     python scripts/fuzz.py journal --seconds 600
 
 The properties are those of the tests; this looks longer and further. An input that breaks one is shown and kept in
-`fuzz/`, and `--again FILE` tries it once more. Status 1 if there is one.
+`fuzz/`, and `--again FILE` tries it once more. Status 77 if there is one, as libFuzzer has it.
 """
 
 from __future__ import annotations
