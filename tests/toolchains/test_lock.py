@@ -112,3 +112,20 @@ def test_a_room_is_gone_afterwards(tmp_path: Path) -> None:
         folder = made.folder
         assert folder.stat().st_mode & 0o77 == 0
     assert not folder.exists()
+
+
+def test_a_bubblewrap_that_does_not_work_is_said_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\necho 'bwrap: Unknown option --size' >&2; exit 1\n", encoding="utf-8")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    lock.problem_with_lock.cache_clear()
+    try:
+        problem = lock.problem_with_lock()
+    finally:
+        lock.problem_with_lock.cache_clear()
+    assert problem is not None
+    assert problem.startswith("bubblewrap does not start here: bwrap: Unknown option --size; ")
+    assert "unlocked = true" in problem

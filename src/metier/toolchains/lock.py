@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from metier.errors import BuildError, SetupMissing
+from metier.errors import BuildError, MetierError, SetupMissing
 from metier.toolchains.protocol import Files, checked
 
 SECONDS: Final = 60.0
@@ -38,8 +38,8 @@ SAID_BYTES: Final = 256 * 1024
 """Of what a compiler says that is looked at."""
 
 HOW: Final = (
-    "compilers read what a source tells them to, so they run behind a lock: install bubblewrap (apt-get install "
-    "bubblewrap), or let them run without one: [toolchains] unlocked = true in metier.toml"
+    "compilers read what a source tells them to, so they run behind a lock: install bubblewrap 0.8 or newer (apt-get "
+    "install bubblewrap), or let them run without one: [toolchains] unlocked = true in metier.toml"
 )
 
 
@@ -55,6 +55,10 @@ class Place:
 class Done:
     status: int
     said: str
+
+
+class _NotStarted(Exception):
+    """bubblewrap ended before the command began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +131,19 @@ class Room:
 
         Raises:
             BuildError: it takes too long.
+            SetupMissing: bubblewrap does not start.
         """
         with tempfile.TemporaryFile() as said:
             job = _Job(command, environment or {}, writable or {}, seconds, said.fileno())
-            with _started(self, job) as process:
-                try:
+            try:
+                with _started(self, job) as process:
                     status = process.wait(seconds)
-                except subprocess.TimeoutExpired:
-                    raise BuildError(f"building it takes longer than {seconds:g} s") from None
+            except subprocess.TimeoutExpired:
+                raise BuildError(f"building it takes longer than {seconds:g} s") from None
+            except _NotStarted:
+                said.seek(0)
+                why = said.read(SAID_BYTES).decode("utf-8", "replace").partition("\n")[0]
+                raise SetupMissing(f"bubblewrap does not start here: {why}") from None
             said.seek(0)
             return Done(status, said.read(SAID_BYTES).decode("utf-8", "replace"))
 
@@ -169,15 +178,22 @@ def room(
 
 @functools.cache
 def problem_with_lock() -> str | None:
-    """Why compilers cannot be locked in here, and what to do; None where they can."""
-    program = shutil.which("bwrap")
-    if sys.platform != "linux" or program is None:
+    """Why compilers cannot be locked in here, and what to do; None where they can. Tried once, with a program that does
+    nothing."""
+    if sys.platform != "linux" or shutil.which("bwrap") is None:
         return f"there is no lock for compilers here; {HOW}"
-    tried = [program, *("--unshare-all", "--ro-bind", "/", "/", "--cap-drop", "ALL"), sys.executable, "-S", "-c", ""]
-    done = subprocess.run(tried, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    program = Path(shutil.which("true") or "/bin/true").resolve()
+    with tempfile.TemporaryDirectory(prefix="metier-build-") as name:
+        for part in ("draft", "out"):
+            Path(name, part).mkdir()
+        trial = Room(Path(name), {"true": Place(program.parent, (program.name,))}, libraries_of(program))
+        try:
+            done = trial.run([trial.at("true", program.name)])
+        except (MetierError, OSError) as error:
+            return f"{error}; {HOW}"
+    if done.status == 0:
         return None
-    said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    said = (done.said.strip().splitlines() or ["no reason given"])[-1]
     return f"bubblewrap does not work here ({said}); {HOW}"
 
 
@@ -275,7 +291,7 @@ def _inner(told: int) -> int:
     while b"}" not in text:
         more = os.read(told, 4096)
         if not more:
-            raise SetupMissing(f"bubblewrap did not start; {HOW}")
+            raise _NotStarted
         text += more
     return int(json.loads(text)["child-pid"])
 
