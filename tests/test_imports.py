@@ -46,6 +46,7 @@ FLOORS = [
         "model_embeddings",
         "model_failures",
         "journal",
+        "usage",
         "evidence",
         "toolchains",
         "effects",
@@ -56,7 +57,7 @@ FLOORS = [
     },
     {"mutation", "replay", "lifecycle", "testing"},
     {"runtime"},
-    {"batch", "example_check", "rebuild"},
+    {"batch", "example_check", "rebuild", "tidy"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""
@@ -64,7 +65,7 @@ FLOORS = [
 PEERS = {
     "library": {"version_folder"},
     "aliases": {"library"},
-    "journal": {"evidence"},
+    "journal": {"evidence", "usage"},
     "model": {"endpoints", "model_clients", "model_embeddings", "model_failures"},
     "model_embeddings": {"endpoints", "model_clients", "model_failures"},
     "model_clients": {"endpoints", "model_failures"},

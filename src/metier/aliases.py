@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metier.capability import Capability
+from metier.capability import Capability, Contract
 from metier.compatibility import stands_in_for, with_given
 from metier.errors import LibraryError
 from metier.library import Library
@@ -78,12 +78,18 @@ class Aliases:
         return self._proven[key]
 
 
-def can_answer(kept: Capability, old: Capability, given: Mapping[str, Any]) -> str | None:
-    """Why `kept`, with what is given added to the input, cannot answer the calls of `old`; None where it can."""
+def can_answer(kept: Contract, old: Contract, given: Mapping[str, Any]) -> str | None:
+    """Why `kept`, with what is given added to the input, cannot answer the calls of `old`; None where it can.
+
+    Beyond standing in for the contract it has to know every property of the input: one that it ignored would be lost.
+    """
     whole = with_given(kept, given)
     if isinstance(whole, str):
         return whole
     clash = sorted(set(given) & set(old.input_schema.get("properties", {})))
     if clash:
         return f"its input has {clash[0]} already"
+    ignored = sorted(set(old.input_schema.get("properties", {})) - set(kept.input_schema.get("properties", {})))
+    if ignored:
+        return f"its input has no {ignored[0]}"
     return next(iter(stands_in_for(whole, old)), None)

@@ -181,6 +181,11 @@ def _has_references(schema: Schema) -> bool:
     return '"$ref"' in text or '"$dynamicRef"' in text or '"unevaluated' in text
 
 
+def essence(schema: Schema) -> str:
+    """The schema without what excludes no value, canonical: the same text for what says the same in the same way."""
+    return schemas.canonical(_stripped(schema))
+
+
 def _plain(schema: Schema) -> Any:
     """A schema without what excludes nothing, canonical; names of properties are no keywords."""
     if schema is ...:

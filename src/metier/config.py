@@ -107,6 +107,9 @@ class LifecycleSettings(_Strict):
     """The same, to become trusted."""
     recorded_inputs: Annotated[int, Field(ge=0, le=1000)] = 50
     """The latest different inputs from the journal on which a replacement has to do what its parent did."""
+    trial_tasks: Annotated[int, Field(ge=1)] = 100
+    """Tasks, and calls outside of tasks, that a capability may be there for without serving one, before `metier tidy`
+    proposes to retire it."""
     repair: Literal["ask", "auto", "off"] = "ask"
     """What follows on a broken contract: `metier repair` when a person asks for it, at once, or nothing."""
 

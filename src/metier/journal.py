@@ -25,6 +25,7 @@ from metier.errors import LibraryError
 from metier.localstore import LocalStore
 from metier.outcomes import Effect, Failed, Ran
 from metier.permissions import Permissions
+from metier.usage import Usage
 
 Result = TypeVar("Result")
 
@@ -125,6 +126,7 @@ class Journal:
         tables, upgrades = f"{TABLES};{evidence.TABLES}", {2: evidence.TABLES}
         self._store = LocalStore(path, layout=LAYOUT, tables=tables, upgrades=upgrades, write_ahead=True)
         self.evidence = evidence.Evidence(self._store)
+        self.usage = Usage(self._store)
         self._folder = state
         self._keep_runs = keep_runs
         self._keeps = path is not None

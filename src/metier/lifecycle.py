@@ -14,7 +14,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -161,6 +161,15 @@ class Lifecycle:
         """Whether this very run had its version quarantined, and not one beside it."""
         moves = self._evidence.transitions(outcome.capability)
         return any(m.run_id == outcome.run_id and m.became == "quarantined" for m in moves)
+
+    def retire(
+        self, old: Capability, reason: str, kept: Capability | None = None, given: Mapping[str, Any] | None = None
+    ) -> Capability:
+        """Takes a version out of use that is as it was looked at; `kept` answers its calls, with `given` added to the
+        input. Raises as the library's does."""
+        after = self._library.retire(old, kept, given)
+        self._evidence.moved(old, "retired", reason)
+        return after
 
     def roll_back(self, id: str, version: int, by: str) -> Capability:
         """An earlier version as the next one, with the state that it has earned; at least active, since `by` wants it.

@@ -47,7 +47,7 @@ from metier.runner import Loaded, Runner
 from metier.sandbox.box import Box
 
 if TYPE_CHECKING:
-    from metier.mutation import Mutator, PendingDrafts
+    from metier.mutation import Demand, Mutator, PendingDrafts
     from metier.retrieval.index import CapabilityIndex
 
 MAX_TASK_CHARACTERS = 100_000
@@ -56,6 +56,8 @@ MAX_MUTATIONS = 3
 MAX_EMPTY_REPLIES = 2
 MAX_SAME_RUNS = 2
 """How often one task may run the same capability on the same input."""
+ALIKE, LIKENESS = 8, 0.5
+"""Of one capability at most so many count as nearly the same, from such a cosine on."""
 MAX_LOADED = 256
 """Programs kept ready in memory."""
 
@@ -457,6 +459,16 @@ class Runtime:
             index.refresh(live.values(), self._solved(known))
             return [(live[id], score) for id, score in index.nearest(task, k)]
 
+    def alike(self) -> list[tuple[Capability, Capability, float]]:
+        """Pairs of live capabilities that mean nearly the same, the likest first; whether they do the same is open."""
+        known = self.library.capabilities()
+        live = {c.id: c for c in known if c.live}
+        with self._lock:
+            index = self._open_index()
+            index.refresh(live.values(), self._solved(known))
+            pairs = index.alike(ALIKE, LIKENESS)
+        return [(live[a], live[b], cosine) for a, b, cosine in pairs]
+
     def _solved(self, known: Iterable[Capability]) -> Mapping[str, tuple[str, ...]]:
         """The solved tasks by the capability that answers them now; those of an alias go with what answers for it."""
         solved = self.memory.solved()
@@ -507,8 +519,10 @@ class Runtime:
 
         return PendingDrafts(self._state)
 
-    async def mutate(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutation, int, int]:
-        """Has a capability written for a task; the outcome, with model calls and tokens spent."""
+    async def mutate(
+        self, task: str, parent: str | None, emit: Emit, *, demand: Demand | None = None
+    ) -> tuple[Mutation, int, int]:
+        """Has a capability written for a task, and meet the demand; the outcome, with model calls and tokens spent."""
         author = self._mutation_model
         if author is None:
             raise SetupMissing("there is no model to write capabilities; set a key, or [model] in metier.toml")
@@ -516,7 +530,13 @@ class Runtime:
         artifact = await asyncio.to_thread(self.library.load, parent) if parent else None
         near = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
         return await self.mutator().mutate(
-            author, task, artifact, emit, neighbours=[c for c, _ in near], tester=self._tester_model
+            author,
+            task,
+            artifact,
+            emit,
+            neighbours=[c for c, _ in near],
+            tester=self._tester_model,
+            demand=demand,
         )
 
     async def repair(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
@@ -546,9 +566,11 @@ class Runtime:
         """`run`, from code that is not async; also where an event loop is running already."""
         return _blocking(self.run(task, emit=emit, allow_writes=allow_writes))
 
-    def mutate_sync(self, task: str, parent: str | None, emit: Emit) -> tuple[Mutation, int, int]:
+    def mutate_sync(
+        self, task: str, parent: str | None, emit: Emit, *, demand: Demand | None = None
+    ) -> tuple[Mutation, int, int]:
         """`mutate`, from code that is not async."""
-        return _blocking(self.mutate(task, parent, emit))
+        return _blocking(self.mutate(task, parent, emit, demand=demand))
 
     def repair_sync(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
         """`repair`, from code that is not async."""

@@ -59,6 +59,18 @@ def test_a_wider_contract_is_no_duplicate(library: Library) -> None:
     assert isinstance(outcome, Mutated)
 
 
+def test_an_input_that_the_other_would_ignore_is_no_duplicate(library: Library) -> None:
+    mutate(library, submit())
+    properties = {"n": {"type": "integer"}, "factor": {"type": "integer"}}
+    changes: dict[str, Any] = {
+        "input_schema": {"type": "object", "properties": properties, "required": ["n", "factor"]},
+        "source": source('return {"twice": input["factor"] * input["n"]}'),
+        "examples": [{"input": {"n": n, "factor": 2}, "output": {"twice": 2 * n}} for n in (5, 6, 7)],
+    }
+    outcome, _, _ = mutate(library, submit(**{**TWIN, **changes}))
+    assert isinstance(outcome, Mutated)
+
+
 def test_what_is_retired_is_no_reason_to_write_nothing(library: Library) -> None:
     mutate(library, submit())
     library.set_status("double", "retired")

@@ -35,6 +35,7 @@ COMMANDS = {
     "retire": "Take a capability out of use; nothing is deleted.",
     "restore": "Take a retired capability back into use.",
     "repair": "Have a capability mended that broke its contract.",
+    "tidy": "Propose what could go from the library, and do it.",
     "permissions": "Say in plain words what a capability may do.",
     "approve": "Decide on drafts that wait for a person.",
     "runs": "List what ran; check the journal.",

@@ -44,6 +44,18 @@ Emit = Callable[[events.Event], None]
 MAX_FAILURES_SHOWN = 3
 
 
+Demand = Callable[[Loaded], list[str]]
+"""What one order wants of a program beyond the gates; findings, empty where it is met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of the drafts of one order: to come after version `follows` of the parent, and a demand."""
+
+    follows: int | None = None
+    demand: Demand | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A draft after the gates: what they found, and the release that may be published if they found nothing.
@@ -100,17 +112,18 @@ class Mutator:
         *,
         neighbours: Sequence[Capability] = (),
         tester: ChatModel | None = None,
+        demand: Demand | None = None,
     ) -> tuple[Mutation, int, int]:
         """The outcome, with how often models were asked and how many tokens that took.
 
         `neighbours` are the capabilities nearest to the task, of which one may do it already. `tester` writes tests
-        without seeing what the author wrote.
+        without seeing what the author wrote. What a `demand` finds goes back to the author like what the gates find.
 
         Raises:
             ModelError: the author's endpoint fails; the library is as it was.
         """
         author = self._author(model, task, parent, neighbours, emit)
-        return await self._written(author, self._independence(tester, emit), parent, emit)
+        return await self._written(author, self._independence(tester, emit), parent, emit, Wanted(demand=demand))
 
     async def repair(
         self,
@@ -129,7 +142,7 @@ class Mutator:
         """
         task = render("repair", parent=parent.capability, failures=failures[-MAX_FAILURES_SHOWN:])
         author = self._author(model, task, parent, (), emit)
-        return await self._written(author, self._independence(tester, emit), parent, emit, follows=follows)
+        return await self._written(author, self._independence(tester, emit), parent, emit, Wanted(follows))
 
     def _author(
         self, model: ChatModel, task: str, parent: Artifact | None, neighbours: Sequence[Capability], emit: Emit
@@ -152,11 +165,10 @@ class Mutator:
         independence: Independence | None,
         parent: Artifact | None,
         emit: Emit,
-        *,
-        follows: int | None = None,
+        wanted: Wanted,
     ) -> tuple[Mutation, int, int]:
-        """Drafts, as many as may be, until one passes the gates; with `follows` only as what comes after it."""
-        outcome = await self._passed(author, independence, parent, emit, follows)
+        """Drafts, as many as may be, until one passes the gates; if they are as `wanted`."""
+        outcome = await self._passed(author, independence, parent, emit, wanted)
         asked, tokens = (independence.asked, independence.tokens) if independence else (0, 0)
         return outcome, author.asked + asked, author.tokens + tokens
 
@@ -166,7 +178,7 @@ class Mutator:
         independence: Independence | None,
         parent: Artifact | None,
         emit: Emit,
-        follows: int | None,
+        wanted: Wanted,
     ) -> Mutation:
         findings: tuple[str, ...] = ()
         rounds = self._settings.agent.mutation_rounds
@@ -180,7 +192,7 @@ class Mutator:
             checked = Checked(written.findings)
             if written.draft is not None:
                 last = number == rounds
-                checked = await self._examined(written.draft, parent, author.model_name, independence, follows, last)
+                checked = await self._examined(written.draft, parent, author.model_name, independence, wanted, last)
             outcome = self._settled(checked, number)
             findings = outcome.findings if isinstance(outcome, NotMutated) else ()
             name = written.draft.contract.id if written.draft else None
@@ -202,19 +214,26 @@ class Mutator:
         parent: Artifact | None,
         by: str,
         independence: Independence | None,
-        follows: int | None,
+        wanted: Wanted,
         last: bool,
     ) -> Checked:
         """One draft of a model after all gates, that of independence last: it costs the most."""
-        if follows is not None and not _keeps_id(draft, parent):
+        if wanted.follows is not None and not _keeps_id(draft, parent):
             return Checked(("this is a repair: keep the id of the parent",))
         checked = await asyncio.to_thread(
-            self._checked, draft, parent, by, fingerprint("author"), last=last and not follows
+            self._checked, draft, parent, by, fingerprint("author"), last=last and not wanted.follows
         )
         if checked.release is None:
             return checked
-        release = dataclasses.replace(checked.release, follows=follows)
-        if independence is not None and not checked.unfinished:
+        release = dataclasses.replace(checked.release, follows=wanted.follows)
+        if checked.beyond and self._shows_more(release.contract, parent):
+            return dataclasses.replace(checked, release=release)  # it may not be run yet
+        if wanted.demand is not None:
+            loaded = self._runner.load(unpublished(release.contract), release.wasm)
+            findings = await asyncio.to_thread(wanted.demand, loaded)
+            if findings:
+                return Checked(tuple(findings))
+        if independence is not None:
             examined = await independence.examine(release, parent)
             if examined.findings:
                 return Checked(examined.findings)

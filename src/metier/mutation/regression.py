@@ -155,6 +155,14 @@ def _recalled(recorded: Recorded) -> RecalledRecord:
     return RecalledRecord(recorded.effects, recorded.blobs)
 
 
+def whole_difference(before: Ran | Failed, after: Ran | Failed) -> str | None:
+    """How two outcomes differ, in what they returned, in the kind of their error, or in the files that they leave."""
+    difference = _difference(before, after)
+    if difference is None and isinstance(before, Ran) and isinstance(after, Ran):
+        return _other_changes(before.changed, after.changed)
+    return difference
+
+
 def _difference(before: Ran | Failed | Recorded, after: Ran | Failed) -> str | None:
     """How what is returned differs from what was; an error stays one of the same kind."""
     text = getattr(before, "output_text", None)

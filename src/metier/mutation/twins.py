@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from metier.aliases import can_answer
 from metier.capability import Capability, Contract, Example
-from metier.compatibility import stands_in_for
 from metier.errors import InvalidModule, LibraryError, MetierError
 from metier.mutation.gates import mismatch
 from metier.outcomes import Failed, Ran
@@ -39,7 +39,7 @@ class Twins:
     def twin(self, contract: Contract, parent: Capability | None) -> Capability | None:
         """The live capability that makes the draft needless; None where there is none."""
         for known in self._nominated(contract, parent):
-            if stands_in_for(known, contract):
+            if can_answer(known, contract, {}) is not None:
                 continue
             with contextlib.suppress(InvalidModule, LibraryError):
                 loaded = self._load(known)

@@ -30,6 +30,10 @@ _ONE_THREAD = 2**18
 """Multiplications that OpenBLAS keeps to one thread: its SMP_THRESHOLD_MIN times GEMM_MULTITHREAD_THRESHOLD."""
 
 
+_ROWS = 512
+"""Rows that are compared with all others at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     """What one search reads, replaced as a whole: row i of each part belongs to capabilities[i]."""
@@ -95,6 +99,21 @@ class CapabilityIndex:
         dense = _cosines(vectors, table.vectors)
         lexical = np.stack([table.lexical.scores(words(part)) for part in parts])
         return _best(np.round(fuse(dense, lexical), DIGITS), table.capabilities, k)
+
+    def alike(self, k: int, at_least: float) -> list[tuple[str, str, float]]:
+        """Pairs of ids whose vectors have a cosine of at least so much, the likest first; each with its nearest k."""
+        table = self._table
+        found: dict[tuple[str, str], float] = {}
+        for start in range(0, len(table.capabilities), _ROWS):
+            cosines = table.vectors[start : start + _ROWS] @ table.vectors.T
+            for offset, row in enumerate(cosines):
+                row[start + offset] = -1.0
+                near = np.argpartition(row, -k)[-k:] if len(row) > k else np.arange(len(row))
+                for other in near.tolist():
+                    if row[other] >= at_least:
+                        ids = sorted((table.capabilities[start + offset].id, table.capabilities[other].id))
+                        found[ids[0], ids[1]] = round(float(row[other]), DIGITS)
+        return sorted(((a, b, cosine) for (a, b), cosine in found.items()), key=lambda pair: (-pair[2], pair[:2]))
 
     def close(self) -> None:
         self._store.close()
