@@ -50,6 +50,9 @@ def run(input):
     raise host.Error("no such person", kind="not_found")
 """
 
+BETTER = READ.replace('open("/hr/people.json")', 'open("/hr/people.json", encoding="utf-8")')
+"""Another source that does the same."""
+
 
 def draft(source: str = READ, **changes: Any) -> dict[str, Any]:
     """A capability that reads a salary; its first example is on live data."""
@@ -260,7 +263,7 @@ def test_the_name_falls_back_to_the_last_good_version_by_itself(runtime: Runtime
 
 def test_a_version_that_fails_in_the_same_way_is_no_fallback(runtime: Runtime, library: Library) -> None:
     submit(runtime)
-    submit(runtime, source=READ + "# the same again\n")
+    submit(runtime, source=BETTER)
     runtime.call("get_salary", {"name": "Mary"})
     write_people(library, key="base_salary")
     with pytest.raises(RunFailed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -39,6 +40,8 @@ from metier.sandbox.wasi import Clock, Process, RandomStream
 log = logging.getLogger(__name__)
 FIXED_TIME_NS = 946_684_800 * 10**9
 """Where wall time starts for a run without a recorded clock: 2000-01-01T00:00:00Z."""
+ANOTHER_TIME_NS = 2_573_551_696 * 10**9
+"""Another one, later than the days in most data: 2051-07-21T11:28:16Z. Month, day, weekday and hour differ as well."""
 
 DATA_LOCK = "data.lock"
 LOCK_SECONDS = 60.0
@@ -92,6 +95,7 @@ class Runner:
         self._journal = journal
         self._commits = Commits(state, roots, stores, journal, checkpoint)
         self._resolve = resolve
+        self._fixed_ns, self._salt = FIXED_TIME_NS, b""
         self._http = http
         self._stores = stores
 
@@ -107,6 +111,16 @@ class Runner:
             stores=self._stores,
             journal=self._journal,
         )
+
+    def another_day(self, *, clock: bool, random: bool) -> Runner:
+        """The same, where wall time starts elsewhere, and other random numbers are drawn, for runs that do not ask for
+        the real ones."""
+        other = copy.copy(self)
+        if clock:
+            other._fixed_ns = ANOTHER_TIME_NS
+        if random:
+            other._salt = b"another day"
+        return other
 
     @functools.cached_property
     def portable(self) -> Runner:
@@ -435,11 +449,12 @@ class Run:
     def _seed(self) -> bytes:
         """What random bytes come from where they are not recorded: the input and the version."""
         capability = self._loaded.capability
-        return hashlib.sha256(self._stdin + (capability.sha256 or capability.id).encode()).digest()
+        named = (capability.sha256 or capability.id).encode()
+        return hashlib.sha256(self._stdin + named + self._runner._salt).digest()
 
     def _process(self) -> Process:
         capability, grant = self._loaded.capability, self.grant
-        start_ns = FIXED_TIME_NS
+        start_ns = self._runner._fixed_ns
         seed: bytes | Callable[[], bytes] = self._seed
         if grant.clock == "recorded":
             start_ns = int(self._record.observe('["clock"]', lambda: str(time.time_ns())))

@@ -20,7 +20,7 @@ from tests.cli.test_commands import Shell
 from tests.conftest import ECHO
 from tests.mutation.test_draft import DRAFT
 
-BROKEN_FOR_7 = 'def run(input: dict) -> dict:\n    return {"twice": 14 if input["n"] != 7 else "x"}\n'
+BROKEN_FOR_7 = 'def run(input: dict) -> dict:\n    return {"twice": 2 * input["n"] if input["n"] != 7 else "x"}\n'
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def publish(library: Library, *, by_hand: bool = False, parent: str | None = Non
 
 
 def better(number: int = 1) -> str:
-    return DRAFT["source"] + f"# better {number}\n"
+    return DRAFT["source"].replace("2 *", "2 * 1 *" + number * " 1 *")
 
 
 def editor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> None:
@@ -92,9 +92,9 @@ def test_a_pinned_capability_is_replaced_by_a_person_only(metier: Shell, library
 
 
 def test_a_pinned_version_that_breaks_its_contract_has_no_successor(metier: Shell, library: Library) -> None:
-    examples = [{"input": {"n": n}, "output": {"twice": 14}} for n in (1, 2, 3)]
+    examples = [{"input": {"n": n}, "output": {"twice": 2 * n}} for n in (1, 2, 3)]
     publish(library, id="fourteen", source=BROKEN_FOR_7, examples=examples)
-    publish(library, parent="fourteen", id="fourteen", source=BROKEN_FOR_7 + "# 2\n", examples=examples)
+    publish(library, parent="fourteen", id="fourteen", source=BROKEN_FOR_7.replace("2 *", "1 * 2 *"), examples=examples)
     metier("pin", "fourteen")
     assert "is quarantined" in metier("call", "fourteen", '{"n": 7}')[2]
     assert [c.status for c in library.versions("fourteen")] == ["superseded", "quarantined"]
@@ -162,7 +162,7 @@ def test_an_edit_that_does_not_pass_is_kept(
 
 def test_what_was_failed_on_is_listed_and_can_be_dropped(metier: Shell, library: Library) -> None:
     def bad(source: str) -> dict[str, Any]:
-        return {"source": source, "examples": [{"input": {"n": n}, "output": {"twice": 14}} for n in (1, 2, 3)]}
+        return {"source": source, "examples": [{"input": {"n": n}, "output": {"twice": 2 * n}} for n in (1, 2, 3)]}
 
     publish(library, **bad(BROKEN_FOR_7))
     with Runtime.open(library.path) as runtime, pytest.raises(RunFailed):
@@ -177,11 +177,9 @@ def test_what_was_failed_on_is_listed_and_can_be_dropped(metier: Shell, library:
 
 
 def test_a_difference_names_permissions_and_examples_too(metier: Shell, library: Library) -> None:
-    settings = '[policy]\nclock = "recorded"\n[policy.unasked]\nclock = "recorded"\n'
-    (library.path / "metier.toml").write_text(settings, encoding="utf-8")
     publish(library)
     more = [*DRAFT["examples"], {"input": {"n": 50}, "output": {"twice": 100}}]
-    publish(library, parent="double", source=better(), examples=more, permissions={"clock": "recorded"})
+    publish(library, parent="double", source=better(), examples=more, permissions={"random": "seeded"})
     changes = metier.json("diff", "double")["changes"]
     assert set(changes) >= {"examples", "permissions", "src/capability.py"}
     assert json.dumps(changes["examples"]).count("+") > 3

@@ -14,7 +14,7 @@ from metier.errors import RunFailed
 from metier.library import Library
 from metier.outcomes import Mutated, NotMutated
 from metier.testing import ScriptedModel
-from tests.test_lifecycle import ODD, READ, SETTINGS, draft, submit, write_people
+from tests.test_lifecycle import BETTER, ODD, READ, SETTINGS, draft, submit, write_people
 
 RAISE = """
 import json
@@ -41,6 +41,7 @@ def raising(source: str) -> dict[str, Any]:
     fixture = holding(1)
     return draft(
         source,
+        id="raise_salary",
         summary="Raises the salary of a person by 100.",
         effects="write",
         permissions={"files": [{"root": "hr", "path": "people.json", "access": "write"}]},
@@ -83,7 +84,7 @@ def mutate(library: Library, *drafts: dict[str, Any], parent: str = "get_salary"
 
 def test_a_draft_that_changes_data_is_a_sibling_of_one_that_reads(library: Library, runtime: Runtime) -> None:
     submit(runtime)
-    writing = raising(RAISE)
+    writing = {**raising(RAISE), "id": "get_salary"}
     outcome, told = mutate(library, writing, writing)
     assert "its effects are 'write' and were 'read'" in told
     assert isinstance(outcome, Mutated)
@@ -94,15 +95,16 @@ def test_a_draft_that_changes_data_is_a_sibling_of_one_that_reads(library: Libra
 
 def test_a_better_version_replaces_and_the_old_one_is_one_rollback_away(library: Library, runtime: Runtime) -> None:
     submit(runtime)
-    schema = draft()["input_schema"]
-    wider = {**schema, "properties": {**schema["properties"], "note": {"type": "string"}}}
-    outcome, _ = mutate(library, draft(READ + "# better\n", input_schema=wider))
+    fields = draft(BETTER.replace('person["salary"]}', 'person["salary"] + input.get("plus", 0)}'))
+    fields["input_schema"]["properties"]["plus"] = {"type": "integer"}
+    fields["examples"].append({"input": {"name": "John", "plus": 5}, "output": {"salary": 85005}})
+    outcome, _ = mutate(library, fields)
     assert isinstance(outcome, Mutated)
     assert (outcome.capability.name, outcome.sibling_of) == ("get_salary@2", ())
-    assert runtime.call("get_salary", {"name": "Mary", "note": "x"}) == {"salary": 67000}
+    assert runtime.call("get_salary", {"name": "Mary", "plus": 1}) == {"salary": 67001}
     assert runtime.lifecycle.roll_back("get_salary", 1, "Ada").name == "get_salary@3"
-    with pytest.raises(RunFailed, match="note"):
-        runtime.call("get_salary", {"name": "Mary", "note": "x"})
+    with pytest.raises(RunFailed, match="plus"):
+        runtime.call("get_salary", {"name": "Mary", "plus": 1})
 
 
 WRONG_FOR_ADA = READ.replace('person["salary"]}', 'person["salary"] - (input["name"] == "Ada")}')
@@ -115,7 +117,7 @@ def test_a_replacement_has_to_do_what_its_parent_did_in_production(library: Libr
     live = draft(WRONG_FOR_ADA)
     nemo = {"hr/people.json": [{"name": "Nemo", "salary": 2}]}
     live["examples"] = [*live["examples"][1:], {"input": {"name": "Nemo"}, "output": {"salary": 2}, "fixtures": nemo}]
-    outcome, told = mutate(library, live, {**live, "source": draft()["source"] + "# the same\n"})
+    outcome, told = mutate(library, live, {**live, "source": draft(BETTER)["source"]})
     assert "which get_salary@1 ran on: it returned" in told
     assert "98999" in told
     assert isinstance(outcome, Mutated)
@@ -153,9 +155,9 @@ def test_a_replacement_leaves_behind_what_its_parent_left(
     fields = raising(RAISE)
     outcome = runtime.mutator().submit(fields, None, "test:author")
     assert isinstance(outcome, Mutated)
-    runtime.call("get_salary", {"name": "Ada"})
+    runtime.call("raise_salary", {"name": "Ada"})
     before = (library.path / "data" / "people.json").read_bytes()
-    again = runtime.mutator().submit(raising(RAISE.replace(line, instead)), library.load("get_salary"), "test:author")
+    again = runtime.mutator().submit(raising(RAISE.replace(line, instead)), library.load("raise_salary"), "test:author")
     if said is None:
         assert isinstance(again, Mutated), again
     else:
@@ -184,7 +186,7 @@ def test_an_example_that_its_data_left_behind_is_not_held_against_a_replacement(
     people = json.loads((library.path / "data" / "people.json").read_text(encoding="utf-8"))
     people[0]["salary"] = 1
     (library.path / "data" / "people.json").write_text(json.dumps(people), encoding="utf-8")
-    fields = draft(READ + "# better\n")
+    fields = draft(BETTER)
     fields["examples"][0] = {"input": {"name": "John"}, "output": {"salary": 1}}
     outcome, _ = mutate(library, fields)
     assert isinstance(outcome, Mutated)

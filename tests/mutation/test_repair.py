@@ -15,7 +15,7 @@ from metier.library import Library
 from metier.outcomes import Mutated, NotMutated
 from metier.testing import ScriptedModel
 from tests.mutation.test_regression import hands_in
-from tests.test_lifecycle import READ, SETTINGS, draft, runs, states, submit, write_people
+from tests.test_lifecycle import BETTER, READ, SETTINGS, draft, runs, states, submit, write_people
 
 BOTH_FORMS = READ.replace('person["salary"]', 'person.get("salary", person.get("base_salary"))')
 NEW_FORM = READ.replace('person["salary"]', 'person["base_salary"]')
@@ -94,7 +94,7 @@ def test_a_repair_keeps_its_id_and_never_becomes_a_sibling(runtime: Runtime, lib
     drifted(runtime, library)
     with pytest.raises(RunFailed):
         runtime.call("get_salary", {"name": "Ada"})
-    outcome, requests = repair(library, draft(BOTH_FORMS, id="get_pay"), draft(READ + "# no better\n"))
+    outcome, requests = repair(library, draft(BOTH_FORMS, id="get_pay"), draft(BETTER))
     assert "keep the id of the parent" in json.dumps(requests[1]["messages"][-1])
     assert isinstance(outcome, NotMutated)
     assert [c.id for c in library.capabilities()] == ["get_salary"]
@@ -110,7 +110,7 @@ def test_a_repair_takes_the_place_of_what_the_name_fell_back_to(runtime: Runtime
         ),
     )
     assert runtime.call("get_salary", {"name": "Eve"}) == {"salary": 52000}
-    outcome, _ = repair(library, draft(READ + "# mended\n"))
+    outcome, _ = repair(library, draft(BETTER))
     assert isinstance(outcome, Mutated)
     assert (outcome.capability.name, outcome.capability.parent) == ("get_salary@4", "get_salary@2")
     assert [status for _, status in states(runtime)] == ["superseded", "quarantined", "superseded", "candidate"]

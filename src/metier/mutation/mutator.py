@@ -30,7 +30,11 @@ from metier.mutation.desk import Surroundings
 from metier.mutation.draft import Draft, NotADraft, draft_of
 from metier.mutation.independence import Independence
 from metier.mutation.pending import PendingDrafts, Waiting
+from metier.mutation.probing import check_probes
 from metier.mutation.regression import Regression
+from metier.mutation.rights import check_rights
+from metier.mutation.sameness import same_program
+from metier.mutation.trials import Trial, tried
 from metier.mutation.twins import Nearest, Twins, finding
 from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
 from metier.permissions import Permissions
@@ -346,14 +350,19 @@ class Mutator:
                 return _undecided(findings, decision, release, beyond, draft.unfinished)
         contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
         findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
-        findings += gates.check_examples(self._runner, loaded, contract.examples)
-        findings = findings or self._determinism(contract, loaded, built.wasm)
+        trials = tried(self._runner, loaded, contract.examples)
+        findings += gates.check_examples(trials)
+        findings = findings or self._determinism(contract, loaded, built.wasm, trials)
         if not findings and capability is not None and contract.id == capability.id:
             contract, worse = self._carried_on(contract, loaded, capability)
             if worse and last:
                 contract, apart = self._sibling(contract), worse
             else:
                 findings = worse
+        findings = findings or check_rights(self._runner, loaded, trials, named=not apart)
+        if not by_hand:
+            findings = findings or _unchanged(draft, contract, parent)
+            findings = findings or check_probes(self._runner, loaded, trials)
         if findings:
             return Checked(tuple(dict.fromkeys(findings)))
         if not by_hand and not apart and (capability is None or contract.id != capability.id):
@@ -365,9 +374,9 @@ class Mutator:
         checked = Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
         return dataclasses.replace(checked, apart=tuple(apart))
 
-    def _determinism(self, contract: Contract, loaded: Loaded, wasm: bytes) -> list[str]:
+    def _determinism(self, contract: Contract, loaded: Loaded, wasm: bytes, trials: Sequence[Trial]) -> list[str]:
         portable = self._runner.portable.load(unpublished(contract), wasm)
-        return gates.check_determinism(self._runner, loaded, portable, contract.examples)
+        return gates.check_determinism(self._runner, loaded, portable, trials)
 
     def _carried_on(self, contract: Contract, loaded: Loaded, parent: Capability) -> tuple[Contract, list[str]]:
         """A replacement's contract with the examples of its parent, and with the inputs on which that failed; and what
@@ -462,8 +471,10 @@ class Mutator:
         loaded = self._runner.load(unpublished(release.contract), release.wasm)
         findings = gates.check_permissions(release.contract, self._policy, self._roots)
         contract, problems = gates.finished(self._runner, loaded, release.contract, waiting.unfinished)
-        findings += problems + gates.check_examples(self._runner, loaded, contract.examples)
-        findings = findings or self._determinism(contract, loaded, release.wasm)
+        trials = tried(self._runner, loaded, contract.examples)
+        findings += problems + gates.check_examples(trials)
+        findings = findings or self._determinism(contract, loaded, release.wasm, trials)
+        findings = findings or check_rights(self._runner, loaded, trials)
         if not findings and release.parent is not None and release.parent.partition("@")[0] == contract.id:
             contract, findings = self._carried_on(contract, loaded, self._library.get(contract.id))
         release = dataclasses.replace(release, contract=contract)
@@ -536,6 +547,22 @@ class Mutator:
             return Decision(True, "policy")
         parent_source = source_text(parent.source) if parent else None
         return self._approver.decide(Request(contract, beyond, source, parent_source))
+
+
+def _promises(contract: Contract) -> list[Any]:
+    """What a contract says that a program could do more of, or less."""
+    return [contract.input_schema, contract.output_schema, contract.effects, contract.permissions]
+
+
+def _unchanged(draft: Draft, contract: Contract, parent: Artifact | None) -> list[str]:
+    """Why a draft is its parent once more."""
+    if parent is None or contract.language != parent.capability.language:
+        return []
+    was = parent.capability
+    same = same_program(draft.source, source_text(parent.source), contract.language)
+    if not same or _promises(contract) != _promises(was):
+        return []
+    return [f"the source says what that of {was.name} says, and so does the contract: use {was.id!r} as it is"]
 
 
 def _keeps_id(draft: Draft, parent: Artifact | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,8 @@ from metier.capability import Contract, Example
 from metier.errors import BuildError, InvalidModule, SetupMissing
 from metier.mutation import gates
 from metier.mutation.mutants import mutants
+from metier.mutation.trials import essence
+from metier.mutation.variations import variations
 from metier.outcomes import Failed, Ran
 from metier.prompts import clipped
 from metier.runner import Loaded, Runner
@@ -142,7 +144,7 @@ class Judge:
         """An input on which a faulty program differs from the right one, in words; None where none was found."""
         for example in self._probes(suite):
             right, wrong = self._run(self._loaded, example), self._run(faulty, example)
-            if _essence(right) != _essence(wrong):
+            if essence(right) != essence(wrong):
                 return f"{_test(example)}. One of them: {_said(right)}. The other: {_said(wrong)}."
         return None
 
@@ -163,55 +165,6 @@ def _idle(suite: Suite) -> Iterator[str]:
         yield "A program that always answers the same"
     if all(e.error is None and not e.after and gates.same_json(e.output, e.input) for e in suite.examples):
         yield "A program that hands its input back"
-
-
-def variations(example: Example, contract: Contract) -> Iterator[Example]:
-    """The example with one leaf of its input changed: a number by one, to zero and below, a text emptied and cut."""
-    for path, value in _leaves(example.input):
-        for other in _others(value):
-            changed = _replaced(example.input, path, other)
-            if schemas.violation(contract.input_schema, changed) is None:
-                yield example.model_copy(update={"input": changed})
-
-
-def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list):
-        yield path, value
-        for number, item in enumerate(value):
-            yield from _leaves(item, (*path, number))
-    else:
-        yield path, value
-
-
-def _others(value: Any) -> Sequence[Any]:
-    if isinstance(value, bool):
-        return (not value,)
-    if isinstance(value, (int, float)):
-        return (value + 1, value - 1, 0, -value)
-    if isinstance(value, str):
-        return ("", value.upper(), value[:-1], f"{value} x")
-    if isinstance(value, list):
-        return ([], value[:1], value[::-1], value + value[:1])
-    return ()
-
-
-def _replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    if not path:
-        return other
-    head, *rest = path
-    if isinstance(value, dict):
-        return {**value, head: _replaced(value[head], tuple(rest), other)}
-    return [_replaced(item, tuple(rest), other) if number == head else item for number, item in enumerate(value)]
-
-
-def _essence(outcome: Ran | Failed) -> tuple[Any, ...]:
-    """What of an outcome a user could notice."""
-    if isinstance(outcome, Ran):
-        return ("ran", schemas.canonical(outcome.output), tuple(sorted(outcome.changed.items())))
-    return ("failed", outcome.kind, outcome.code)
 
 
 def _said(outcome: Ran | Failed) -> str:
