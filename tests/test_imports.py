@@ -54,6 +54,7 @@ FLOORS = [
         "record",
         "intents",
         "commits",
+        "portable",
     },
     {"mutation", "replay", "lifecycle", "testing"},
     {"runtime"},
@@ -73,6 +74,7 @@ PEERS = {
     "memory": {"wording", "grounding", "aliases"},
     "grounding": {"wording"},
     "toolchains": {"sandbox"},
+    "portable": {"library", "sandbox", "toolchains"},
     "effects": {"sandbox", "record"},
     "record": {"sandbox"},
     "intents": {"sandbox", "journal"},
@@ -100,7 +102,7 @@ def floor_of(room: str) -> int | None:
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        if parts[:2] not in (("engines", "python"), ("engines", "javascript")):  # run inside engines, or build them
+        if parts[0] != "engines" or len(parts) < 3:  # run inside engines, or build them
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "edit": "Open a capability in an editor, and publish what comes back.",
     "pin": "Keep a capability as it is, until a person says otherwise.",
     "rebuild": "Build again from source, and compare bit for bit.",
+    "export": "Write a capability as something that lives without this library.",
     "retire": "Take a capability out of use; nothing is deleted.",
     "restore": "Take a retired capability back into use.",
     "repair": "Have a capability mended that broke its contract.",

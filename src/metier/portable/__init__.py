@@ -1,0 +1,1 @@
+"""Capabilities as files that other hosts run: one self-contained WebAssembly program each."""
