@@ -58,7 +58,7 @@ FLOORS = [
     },
     {"mutation", "replay", "lifecycle", "testing"},
     {"runtime"},
-    {"batch", "example_check", "rebuild", "tidy"},
+    {"batch", "example_check", "rebuild", "tidy", "stats"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""
@@ -82,6 +82,7 @@ PEERS = {
     "runner": {"sandbox", "effects", "record", "commits", "journal"},
     "lifecycle": {"replay"},
     "mutation": {"lifecycle"},
+    "stats": {"example_check"},
     "web": {"mcp_server"},
     "cli": {"mcp_server", "web"},
     "__main__": {"cli"},

@@ -118,6 +118,10 @@ class TaskMemory:
             self._solved_state = state
         return self._solved_tasks
 
+    def counts(self) -> dict[str, int]:
+        """How many solved tasks are kept of each capability, by its id."""
+        return dict(self._store.read("SELECT capability, count(*) FROM solved GROUP BY capability"))
+
     def inputs(self, capability_id: str) -> list[Any]:
         """The different inputs with which tasks were solved by a capability, the latest first, at most SEARCHED."""
         query = "SELECT input FROM solved WHERE capability = ? GROUP BY input ORDER BY max(at) DESC LIMIT ?"

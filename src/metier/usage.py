@@ -1,8 +1,46 @@
-"""What the journal tells about use, in sums: nothing here reads what a run was given or came to."""
+"""What the journal tells about use, in sums: nothing here reads what a run was given or came to.
+
+Days are of UTC. Where something is asked for `since` a time, that is in seconds since 1970.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from metier.localstore import LocalStore
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSums:
+    """Tasks that ended in one way, and what that took of models."""
+
+    route: str | None
+    """"recall", "model", or None for a task that came to no answer."""
+    count: int
+    created: int
+    """Those for which a capability was written."""
+    model_calls: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSums:
+    """The runs of one capability on one day."""
+
+    capability: str
+    day: int
+    """Days since 1970."""
+    runs: int
+    failed: int
+    """Of these, all that ended in an error."""
+    wrong_inputs: int
+    """Of those, the ones that were their caller's mistake."""
+    broken: int
+    """Of those, the ones that broke the contract."""
+    last: float
+    """When the latest was, in seconds since 1970."""
 
 
 class Usage:
@@ -10,6 +48,46 @@ class Usage:
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store
+
+    def tasks(self, since: float = 0.0) -> list[TaskSums]:
+        """All tasks, by the way that they were answered."""
+        rows = self._store.read(
+            "SELECT CASE WHEN error IS NULL THEN route END, count(*), sum(created != '[]'), sum(model_calls),"
+            " sum(tokens) FROM tasks WHERE at >= ? GROUP BY 1 ORDER BY 1",
+            (since,),
+        )
+        return [TaskSums(*row) for row in rows]
+
+    def reusing_tasks(self, since: float = 0.0) -> int:
+        """How many answered tasks ran a capability well that was not written for them."""
+        return self._one(
+            "SELECT count(DISTINCT t.run_id) FROM runs r JOIN tasks t ON t.run_id = r.task_run_id"
+            " WHERE t.at >= ? AND t.error IS NULL AND r.kind IS NULL"
+            " AND instr(t.created, '\"' || r.capability || '\"') = 0",
+            (since,),
+        )
+
+    def runs(self, since: float = 0.0) -> list[RunSums]:
+        """All runs, by capability and day."""
+        rows = self._store.read(
+            f"SELECT +capability, CAST(at / {DAY} AS INTEGER), count(*), sum(kind IS NOT NULL),"  # noqa: S608
+            " coalesce(sum(kind = 'input'), 0), coalesce(sum(kind IN ('contract', 'trap')), 0), max(at)"
+            " FROM runs NOT INDEXED WHERE at >= ? GROUP BY 1, 2 ORDER BY 1, 2",
+            (since,),
+        )
+        return [RunSums(*row) for row in rows]
+
+    def quarantines(self, since: float = 0.0) -> dict[int, int]:
+        """How many versions were quarantined, by day."""
+        query = (
+            f"SELECT CAST(at / {DAY} AS INTEGER), count(*) FROM transitions"  # noqa: S608
+            " WHERE became = 'quarantined' AND at >= ? GROUP BY 1 ORDER BY 1"
+        )
+        return {int(day): int(count) for day, count in self._store.read(query, (since,))}
+
+    def unmended(self) -> int:
+        """How many inputs are known that broke a contract, and are not mended."""
+        return self._one("SELECT count(*) FROM failures", ())
 
     def successes(self, capability: str) -> int:
         """How many runs of a capability ended well, of whatever version."""

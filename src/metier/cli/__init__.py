@@ -36,6 +36,7 @@ COMMANDS = {
     "retire": "Take a capability out of use; nothing is deleted.",
     "restore": "Take a retired capability back into use.",
     "repair": "Have a capability mended that broke its contract.",
+    "stats": "Show reuse, recall, costs, growth and what broke.",
     "tidy": "Propose what could go from the library, and do it.",
     "permissions": "Say in plain words what a capability may do.",
     "approve": "Decide on drafts that wait for a person.",
