@@ -142,7 +142,7 @@ def test_an_author_that_costs_too_much_is_stopped(library: Library) -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("try_input", {"input": {}}, "call write_source first"),
+        ("try_input", {"input": {}}, "bring the source"),
         ("write_source", {"source": 3}, "source must be a text"),
         ("write_source", {"source": "x", "language": "cobol"}, "language is one of"),
         ("read_data", {"path": "hr/../../etc/passwd"}, "no file that may be granted"),
@@ -263,3 +263,42 @@ def test_an_author_is_told_of_the_effects_that_this_library_can_allow_and_of_no_
     rules = requests[0]["messages"][0]["content"]
     assert "host.call" in rules
     assert "call double" in rules.split("until a person has approved it")[1]
+
+
+def test_a_trial_may_bring_its_source(library: Library) -> None:
+    draft = {key: value for key, value in submit()["tool_calls"][0]["arguments"].items() if key != "source"}
+    outcome, requests, _ = mutate(
+        library,
+        call("try_input", source="def run(input)", input={"n": 21}),
+        call("try_input", source=DRAFT["source"], input={"n": 21}),
+        call("submit_capability", **draft),
+    )
+    assert isinstance(outcome, Mutated)
+    assert "does not build" in told(requests, 1)
+    assert '{"twice":42}' in told(requests, 2).replace(" ", "")
+
+
+def test_a_draft_is_mended_by_the_fields_that_change(library: Library) -> None:
+    wrong = DRAFT["source"].replace("2 *", "3 *")
+    outcome, requests, _ = mutate(
+        library, submit(source=wrong, summary="Doubles."), call("submit_capability", source=DRAFT["source"])
+    )
+    assert isinstance(outcome, Mutated)
+    assert outcome.capability.summary == "Doubles."
+    assert "a field that you leave out stays as it was" in told(requests, 1)
+
+
+def test_a_shape_tells_what_all_records_have_in_common_and_how_dates_are_written(library: Library) -> None:
+    records = [
+        {"name": "Ann", "since": "2024-02-29", "boss": None},
+        {"name": "Bob", "since": "2025-01-01", "boss": "Ann", "car": {"year": 1}},
+    ]
+    (library.path / "data").mkdir(exist_ok=True)
+    (library.path / "data" / "rates.json").write_text(json.dumps(records), encoding="utf-8")
+    _, requests, _ = mutate(library, call("read_data", path="hr/rates.json"), submit())
+    shape = (
+        '[{"name": "text", "since": "date as text", "boss": "null or text", "car?": {"year": "number"}}, "… 2 in all"]'
+    )
+    assert shape in told(requests, 1)
+    assert "Ann" not in json.dumps(requests)
+    assert "try_input" in told(requests, 1)

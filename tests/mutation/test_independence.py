@@ -95,7 +95,44 @@ def test_a_tester_that_was_wrong_corrects_itself(library: Library) -> None:
     outcome, requests = mutate(library, "required", draft(), suite(*mistaken), suite(*STRONG))
     assert isinstance(outcome, Mutated)
     assert outcome.rounds == 1
-    assert 'expected output {"fee": 14}, but it returned {"fee": 15}' in told(requests, 2)
+    assert 'test 9, input {"amount":200}: the output that you expect differs at fee' in told(requests, 2)
+    assert "returned" not in told(requests, 2), "the program's value would tempt a tester to adopt it"
+
+
+def test_a_tester_corrects_one_test_and_keeps_the_others(library: Library) -> None:
+    mistaken = [*STRONG[:-2], (125, 99), (200, 14)]
+    corrected = suite((200, 15), keep_others=True, leave_out=[8])
+    outcome, _ = mutate(library, "required", draft(), suite(*mistaken), corrected)
+    assert isinstance(outcome, Mutated), outcome
+    fees = {e.input["amount"]: e.output["fee"] for e in outcome.capability.examples[3:]}
+    assert fees == dict([*STRONG[:-2], (200, 15)])
+
+
+def test_a_tester_that_keeps_all_its_tests_says_so_in_a_word(library: Library) -> None:
+    wrong = SOURCE.replace("amount < 100", "amount <= 110")
+    outcome, requests = mutate(library, "wanted", draft(source=wrong), suite(*STRONG), suite(keep_others=True), draft())
+    assert isinstance(outcome, Mutated)
+    assert len(outcome.capability.examples) == 3 + len(STRONG)
+    assert "independent tester" in told(requests, 3)
+
+
+def test_tests_share_files_that_they_do_not_bring_themselves(library: Library) -> None:
+    read = {
+        "source": source('import json\nreturn {"fee": json.load(open("/hr/rates.json"))["rate"] * input["amount"]}'),
+        "permissions": {"files": [{"root": "hr", "path": "rates.json", "access": "read"}]},
+        "effects": "read",
+        "fixtures": {"hr/rates.json": {"rate": 2}},
+    }
+    examples = [{"input": {"amount": a}, "output": {"fee": 2 * a}} for a in (1, 2)]
+    first = {"input": {"amount": 1}, "output": {"fee": 7}, "fixtures": {"hr/rates.json": {"rate": 7}}}
+    tests = [{"input": {"amount": a}, "output": {"fee": 3 * a}} for a in (1, 2, 4)]
+    own = {"input": {"amount": 5}, "output": {"fee": 50}, "fixtures": {"hr/rates.json": {"rate": 10}}}
+    reply = suite(fixtures={"hr/rates.json": {"rate": 3}})
+    reply["tool_calls"][0]["arguments"]["examples"] = [*tests, own]
+    outcome, _ = mutate(library, "required", draft(**read, examples=[first, *examples]), reply)
+    assert isinstance(outcome, Mutated), outcome
+    rates = [e.fixtures["hr/rates.json"]["rate"] for e in outcome.capability.examples]
+    assert rates == [7, 2, 2, 3, 3, 3, 10]
 
 
 def test_what_they_disagree_on_to_the_end_is_not_published(library: Library) -> None:
@@ -110,6 +147,10 @@ def test_a_suite_that_faulty_programs_pass_is_strengthened(library: Library) -> 
     outcome, requests = mutate(library, "required", draft(), suite((120, 7), (130, 8), (140, 9)), suite(*STRONG))
     assert isinstance(outcome, Mutated)
     assert "Programs with a fault pass your tests" in said(requests[2])
+    assert "the contract's example 2, input" in told(requests, 2)
+    outcomes = [line for line in told(requests, 2).splitlines() if line.startswith("- {")]
+    assert outcomes
+    assert told(requests, 2).count("the contract's example 2, input") == 1
 
 
 @pytest.mark.parametrize(("mode", "published"), [("wanted", True), ("required", False)])

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from metier import events
-from metier.capability import Capability, contract_json
+from metier.capability import Capability
 from metier.library import Artifact, source_text
 from metier.model import ChatModel, Conversation, Reply, ToolCall
 from metier.mutation.data import describe_roots, describe_stores
 from metier.mutation.desk import Desk, Surroundings
-from metier.mutation.draft import SUBMIT, Draft, NotADraft, read_draft, submit_tool
-from metier.prompts import clipped, plain, render
+from metier.mutation.draft import SUBMIT, Draft, NotADraft, completed, draft_of, fields_of, submit_tool
+from metier.prompts import clipped, contract_lines, render
 from metier.toolchains import TOOLCHAINS, Found, Toolchain, reference, template
 
 Emit = Callable[[events.Event], None]
@@ -55,6 +54,8 @@ class Author:
         self._conversation = Conversation(rules)
         self._conversation.user(wish)
         self._last: Reply | None = None
+        self._handed_in: dict[str, Any] = {}
+        """The fields of the last draft."""
         self._steps = steps
         self._tokens = tokens
         self._emit = emit
@@ -96,10 +97,11 @@ class Author:
         self._conversation.tool_result(call.id, call.name, said)
 
     def _read(self, reply: Reply) -> Written:
-        """The draft in a reply; where it has no source, the one on the desk is meant."""
-        kept = {"source": self._desk.source, "language": self._desk.language} if self._desk.source else {}
+        """The draft in a reply. What it leaves out is as in the one before; its source the one written last."""
         try:
-            return Written(read_draft(reply, kept))
+            fields, call_id = fields_of(reply)
+            self._handed_in = completed(fields, {**self._handed_in, **self._desk.written()})
+            return Written(draft_of(self._handed_in, call_id))
         except NotADraft as problem:
             return Written(findings=tuple(problem.findings))
 
@@ -144,7 +146,7 @@ def brief(
         "draft",
         task=task,
         parent=capability,
-        parent_contract=_contract_text(capability),
+        parent_contract=contract_lines(capability) if capability else "",
         parent_source=source_text(parent.source) if parent else "",
         near=[c for c in around.neighbours if capability is None or c.id != capability.id],
         has_desk=hand_in is None,
@@ -180,13 +182,3 @@ def _described(toolchain: Toolchain) -> tuple[Toolchain, str, str, str]:
     """A language for the prompt: what a program in it looks like, what its SDK offers, and which version there is."""
     found = toolchain.found()
     return toolchain, template(toolchain), reference(toolchain), found.name if isinstance(found, Found) else "missing"
-
-
-def _contract_text(capability: Capability | None) -> str:
-    if capability is None:
-        return ""
-    keys = contract_json(capability).items()
-    return "\n".join(
-        f"{key}: {plain(value) if isinstance(value, dict) else json.dumps(value, ensure_ascii=False)}"
-        for key, value in keys
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from metier.runner import Runner
 from metier.sandbox.files import FileError, HostFiles
 
 MAX_FILES_SHOWN, MAX_FOLDERS_SHOWN = 40, 20
-SAMPLE_BYTES, SAMPLE_LINES, SAMPLE_ITEMS, SAMPLE_KEYS = 1_200, 6, 2, 20
+SAMPLE_BYTES, SAMPLE_LINES, SAMPLE_ITEMS, SAMPLE_KEYS, SHAPED_ITEMS = 1_200, 6, 2, 20, 1_000
 MAX_PARSED_BYTES = 4 * 2**20
 MAX_READ_BYTES = 64 * 2**20
 
@@ -86,13 +87,37 @@ def _shortened(value: Any) -> Any:
 
 
 def _shape(value: Any) -> Any:
-    """The keys of a JSON value and the kinds of what they hold, of a list its first item's; no value of it."""
-    if isinstance(value, dict):
-        return {key: _shape(item) for key, item in list(value.items())[:SAMPLE_KEYS]}
-    if isinstance(value, list):
-        return [_shape(value[0]), f"… {len(value)} in all"] if value else []
-    kinds = {bool: "true or false", int: "number", float: "number", str: "text"}
-    return "null" if value is None else kinds[type(value)]
+    """The keys of a JSON value and the kinds of what they hold, a list's items all in one; no value of it."""
+    return _joint_shape([value])
+
+
+def _joint_shape(values: Sequence[Any]) -> Any:
+    """The shape of what can stand in one place: "text or null"; a key that some objects lack ends in "?"."""
+    dicts = [v for v in values if isinstance(v, dict)]
+    lists = [v for v in values if isinstance(v, list)]
+    kinds = sorted({_kind(v) for v in values if not isinstance(v, dict | list)})
+    if dicts and not lists and not kinds:
+        keys = list(dict.fromkeys(key for v in dicts for key in v))[:SAMPLE_KEYS]
+        return {
+            key if all(key in v for v in dicts) else f"{key}?": _joint_shape([v[key] for v in dicts if key in v])
+            for key in keys
+        }
+    if lists and not dicts and not kinds:
+        items = [item for v in lists for item in v[:SHAPED_ITEMS]]
+        return (
+            [_joint_shape(items), f"… {len(lists[0])} in all"]
+            if items and len(lists) == 1
+            else ([_joint_shape(items)] if items else [])
+        )
+    return " or ".join([*kinds, *(["a list"] if lists else []), *(["an object"] if dicts else [])])
+
+
+def _kind(value: Any) -> str:
+    """What a value is, of a text also whether it is a date."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"\d{4}-\d\d-\d\d(?P<time>[T ]\d\d:\d\d.*)?", value)
+        return "text" if found is None else "date and time as text" if found["time"] else "date as text"
+    return {bool: "true or false", int: "number", float: "number", type(None): "null"}[type(value)]
 
 
 def describe_stores(runner: Runner, shown: Permissions) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class Desk:
         self._around = around
         self._built: Built | None = None
         self.source: str | None = None
-        """What the author wrote last, in `language`; a draft without a source has this one."""
+        """What the author wrote since its last draft, in `language`."""
         self.language: Language = next(iter(TOOLCHAINS))
         self.existing: Capability | None = None
         """What does the task already, as the author says."""
@@ -87,6 +87,12 @@ class Desk:
     def offer(self, capability: Capability) -> None:
         """Lets the author say that this one does it, besides the nearest."""
         self._near[capability.id] = capability
+
+    def written(self) -> dict[str, Any]:
+        """The source that was written since this was last asked, as fields of a draft."""
+        written = {} if self.source is None else {"source": self.source, "language": self.language}
+        self.source = None
+        return written
 
     def answer(self, call: ToolCall) -> str:
         """What the author is told about one call; whatever is wrong with it, it is told that."""
@@ -120,10 +126,22 @@ class Desk:
                 raise _Mistake("line is a number from 1")
             shown = read_lines(around.roots, root, inner, start, MAX_SHOWN)
         else:
-            shown = outline(around.roots, root, inner)
+            return self._outlined(root, inner)
         return fence(shown, MAX_SHOWN) if shown else f"There is no text at {path}."
 
+    def _outlined(self, root: str, inner: str) -> str:
+        shown = outline(self._around.roots, root, inner)
+        if not shown:
+            return f"There is no text at {root}/{inner}."
+        return (
+            f"Only its shape is shown; what values mean, a program says that prints them in try_input.\n{fence(shown)}"
+        )
+
     def _write_source(self, arguments: Mapping[str, Any]) -> str:
+        return self._write(arguments) or f"It builds, to {len(self._built.wasm) if self._built else 0} bytes."
+
+    def _write(self, arguments: Mapping[str, Any]) -> str | None:
+        """Keeps a source and builds it, or says why it does not build."""
         source, language = _text(arguments, "source"), arguments.get("language", self.language)
         if language not in self._around.languages:
             raise _Mistake(f"language is one of {', '.join(self._around.languages)}")
@@ -136,11 +154,13 @@ class Desk:
         except (BuildError, InvalidModule) as error:
             return f"It does not build:\n{fence(error, MAX_SHOWN)}"
         self._built = built
-        return f"It builds, to {len(built.wasm)} bytes."
+        return None
 
     def _try_input(self, arguments: Mapping[str, Any]) -> str:
+        if arguments.get("source") and (problem := self._write(arguments)):
+            return problem
         if self._built is None:
-            raise _Mistake("nothing is written that builds; call write_source first")
+            raise _Mistake("nothing is written that builds; bring the source")
         try:
             asked = schemas.compact(arguments.get("permissions") or {})
             wanted = Permissions.model_validate_json(asked)
@@ -225,14 +245,16 @@ def _tool(name: str, languages: Sequence[Language]) -> Tool:
             ["path"],
         ),
         "write_source": (
-            "Keep the whole source file of your draft and build it; compiler messages come back.",
+            "Keep the whole source file of your draft and build it, without running it; compiler messages come back.",
             {"source": text, "language": {"enum": [*languages]}},
             ["source"],
         ),
         "try_input": (
-            "Run what you wrote on an input, on a copy of the data, and see output or error and what it printed.",
+            "Build a source and run it on an input, on a copy of the data; see output or error, and what it printed.",
             {
                 "input": free,
+                "source": {**text, "description": "the whole source file; leave it out to try what you wrote before"},
+                "language": {"enum": [*languages]},
                 "permissions": {
                     **free,
                     "description": "what it needs, as in the contract",

@@ -93,31 +93,44 @@ def submit_tool(languages: Sequence[Language] = tuple(TOOLCHAINS), *, source_may
         "source": {"type": "string", "description": "the whole source file"},
     }
     required = [name for name in properties if name != "source" or not source_may_be_kept]
+    properties["fixtures"] = {
+        **free,
+        "description": "files of every example but the first that does not bring them itself",
+    }
     properties["language"] = {"enum": [*languages], "default": next(iter(TOOLCHAINS))}
     parameters = {"type": "object", "properties": properties, "required": required}
     return Tool(SUBMIT, "Hand in the capability: its contract, examples and source.", parameters)
 
 
-def read_draft(reply: Reply, kept: Mapping[str, Any] | None = None) -> Draft:
-    """The draft in a model's reply: a call of the tool, or a JSON object in the text, fenced or bare.
-
-    `kept` are the source and language that stand in where the draft has no source.
+def read_draft(reply: Reply) -> Draft:
+    """The draft in a model's reply.
 
     Raises:
         NotADraft: there is none, or it does not parse; says precisely why.
     """
+    return draft_of(*fields_of(reply))
+
+
+def fields_of(reply: Reply) -> tuple[Mapping[str, Any], str | None]:
+    """What a model handed in: a call of the tool, with its id, or a JSON object in the text, fenced or bare.
+
+    Raises:
+        NotADraft: there is neither.
+    """
     call = next((call for call in reply.calls if call.name == SUBMIT), reply.calls[0] if reply.calls else None)
     if call is None:
-        return draft_of(_with_source(_object_in(reply.text), kept))
+        return _object_in(reply.text), None
     if call.name != SUBMIT:
         raise NotADraft([f"there is no tool named {call.name!r}; call {SUBMIT}"], call.id)
     if call.arguments is None:
         raise NotADraft([f"the arguments do not parse: {call.problem}"], call.id)
-    return draft_of(_with_source(call.arguments, kept), call.id)
+    return call.arguments, call.id
 
 
-def _with_source(fields: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return {**fields, **kept} if kept and not fields.get("source") else fields
+def completed(fields: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a draft, with what it leaves out as in an earlier one."""
+    said = {name: value for name, value in fields.items() if value is not None and (name != "source" or value)}
+    return {**{name: value for name, value in kept.items() if name in FIELDS}, **said}
 
 
 def _object_in(text: str) -> dict[str, Any]:
@@ -148,6 +161,7 @@ def _language(name: str) -> Language | None:
 
 
 CONTRACT_FIELDS = frozenset({"id", "summary", "input_schema", "output_schema", "effects", "permissions", "examples"})
+FIELDS: Final = CONTRACT_FIELDS | {"source", "language", "fixtures"}
 
 
 def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: bytes | None = None) -> Draft:
@@ -162,7 +176,7 @@ def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: byt
         raise NotADraft([f"the draft is not JSON: {error}"], call_id) from None
     known = CONTRACT_FIELDS | ({"source"} if wasm is None else set())
     findings = [f"{name} is missing" for name in sorted(known - set(fields))]
-    findings += [f"{name} is not a field" for name in sorted(set(fields) - known - {"language"})]
+    findings += [f"{name} is not a field" for name in sorted(set(fields) - known - {"language", "fixtures"})]
     source = fields.get("source")
     if wasm is None and (not isinstance(source, str) or not source.strip()):
         findings.append("source must be the text of the source file")
@@ -170,9 +184,12 @@ def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: byt
         findings.append(f"language must be one of {', '.join(TOOLCHAINS)}")
     if findings:
         raise NotADraft(findings, call_id)
-    plain = ("source", "id", "summary", "language")
+    plain = ("source", "id", "summary", "language", "fixtures")
     values = {key: decoded(value) for key, value in fields.items() if key not in plain}
     language = fields.get("language", next(iter(TOOLCHAINS)) if wasm is None else "wasm")
+    if isinstance(values["examples"], list):
+        first, rest = values["examples"][:1], values["examples"][1:]
+        values["examples"] = [*first, *with_shared(rest, decoded(fields.get("fixtures")))]
     values["examples"], unfinished = _split(values["examples"])
     try:
         contract = Contract.model_validate(
@@ -195,6 +212,20 @@ def _split(examples: Any) -> tuple[Any, tuple[dict[str, Any], ...]]:
         return examples, ()
     open_ = examples[0].get("output") is None and examples[0].get("error") is None
     return (examples[1:], (examples[0],)) if open_ else (examples, ())
+
+
+def with_shared(examples: Any, shared: Any) -> Any:
+    """The examples, each with those of the `shared` fixtures that it does not bring itself."""
+    if not isinstance(examples, list) or not isinstance(shared, dict):
+        return examples
+    return [_sharing(example, shared) for example in examples]
+
+
+def _sharing(example: Any, shared: dict[str, Any]) -> Any:
+    own = decoded(example.get("fixtures")) if isinstance(example, dict) else False
+    if own == {} or not isinstance(own, dict | None):
+        return example
+    return {**example, "fixtures": {**shared, **(own or {})}}
 
 
 def decoded(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -87,8 +88,13 @@ def finished(
         given = {key: value for key, value in fields.items() if key not in ("output", "error")}
         outcome = runner.rehearse(loaded, given.get("input"), fixtures=given.get("fixtures"))
         if isinstance(outcome, Failed):
+            rightly = ""
+            if outcome.kind == "program" and outcome.code:
+                error = json.dumps({"kind": outcome.code})
+                rightly = f'. If that is the right answer on the data as it is, give the example "error": {error}'
             findings.append(
-                f"the example with input {_shown(given.get('input'))} failed: {outcome.error}{_debris(outcome)}"
+                f"the example with input {_shown(given.get('input'))} failed ({outcome.code or outcome.kind}): "
+                f"{outcome.error}{rightly}{_debris(outcome)}"
             )
             continue
         try:
@@ -235,7 +241,12 @@ def _writes_files(contract: Contract) -> bool:
 
 def _debris(outcome: Ran | Failed) -> str:
     lines = outcome.stderr.strip()
-    if not lines or (isinstance(outcome, Failed) and outcome.kind == "input"):
+    if isinstance(outcome, Failed):
+        if outcome.kind == "input":
+            return ""
+        if outcome.code:  # the program's own error, which is told already, is not told again
+            lines = re.sub(r"(^Traceback [^\n]*\n(?:  [^\n]*\n)*[^\n]*\n)?\{[^\n]*\}$", "", lines, flags=re.M).strip()
+    if not lines:
         return ""
     return f"\nstderr:\n{clipped(lines, 1500)}"
 

@@ -25,9 +25,12 @@ from metier.toolchains import Built, Files, toolchain
 
 GATE: Final = "independence"
 DISAGREES: Final = (
-    "An independent tester, who knows the contract alone, expects something else. {}. Mend the program; or where it is "
-    "right, say so in the contract (in the summary, or a description in a schema), so that nobody can read it otherwise"
+    "An independent tester, who knows the contract alone, expects something else. Mend the program; or where it is "
+    "right, say so in the contract (in the summary, or a description in a schema), so that nobody can read it "
+    "otherwise. "
 )
+SHOWN: Final = 5
+"""Disagreements that an author is told of at once."""
 WEAK: Final = "no independent tests were strong enough ({}), and this library wants them"
 CHECKER: Final = """
 
@@ -99,7 +102,8 @@ class Independence:
 
     def _examined(self, release: Release, suite: Suite | None, verdict: Verdict | None) -> Examined:
         if verdict is not None and verdict.disagreements:
-            return Examined(tuple(DISAGREES.format(text) for text in verdict.disagreements), release)
+            first, *others = (disagreement.for_author for disagreement in verdict.disagreements)
+            return Examined((f"{DISAGREES}{first}", *others[: SHOWN - 1]), release)
         note = str(verdict) if verdict is not None and verdict.strong else f"weak: {verdict or 'no tests'}"
         if self.mode == "required" and (verdict is None or not verdict.strong):
             return Examined((WEAK.format(verdict or "no tests"),), release)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,15 +38,24 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A test that a program does not pass, in words for either side."""
+
+    for_author: str
+    """What is expected, and what the program did."""
+    for_tester: str
+    """Where they differ, and not the program's value: a tester that is shown one is tempted to adopt it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a suite says of a program, and what programs with faults say of the suite."""
 
-    disagreements: tuple[str, ...] = ()
-    """Tests that the program does not pass."""
+    disagreements: tuple[Disagreement, ...] = ()
     passing: tuple[str, ...] = ()
     """What passes and must not: the parent, a program that does nothing."""
     survivors: tuple[str, ...] = ()
-    """Inputs on which a faulty program that passes differs from the right one."""
+    """Inputs on which faulty programs that pass differ from the right one, each with all that comes out."""
     found: int = 0
     """Faulty programs that fail the suite."""
     faulty: int = 0
@@ -96,20 +105,27 @@ class Judge:
                 alive.append(faulty)
             else:
                 found += 1
-        told = [text for text in (self._told_apart(faulty, suite) for faulty in alive) if text]
-        return Verdict((), tuple(passing), tuple(dict.fromkeys(told))[:SHOWN], found, found + len(told))
+        told = [probe for probe in (self._told_apart(faulty, suite) for faulty in alive) if probe]
+        return Verdict((), tuple(passing), tuple(_grouped(told))[:SHOWN], found, found + len(told))
 
-    def _disagreements(self, suite: Suite, checker: Loaded | None) -> Iterator[str]:
-        for example in suite.examples:
+    def _disagreements(self, suite: Suite, checker: Loaded | None) -> Iterator[Disagreement]:
+        shown: str | None = None
+        for number, example in enumerate(suite.examples, start=1):
             outcome = self._run(self._loaded, example)
             problem = gates.mismatch(example, outcome)
             if problem is not None:
-                yield f"{_test(example)}: {problem}"
+                test = f"test {number}, input {_input(example)}"
+                yield Disagreement(
+                    f"{_test(example, shown)}: {problem}", f"{test}: {_where(example, outcome, problem)}"
+                )
+                shown = _fixtures(example)
         if checker is not None:
             for example in (*suite.examples, *self._loaded.capability.examples):
                 problem = self._broken(checker, example.input, self._run(self._loaded, example))
                 if problem is not None:
-                    yield f"{_test(example)}: {problem}"
+                    text = f"{_test(example, shown)}: {problem}"
+                    yield Disagreement(text, text)
+                    shown = _fixtures(example)
 
     def _passes(self, program: Loaded, suite: Suite, checker: Loaded | None) -> bool:
         for example in suite.examples:
@@ -140,19 +156,26 @@ class Judge:
         except (BuildError, InvalidModule, SetupMissing):
             return None
 
-    def _told_apart(self, faulty: Loaded, suite: Suite) -> str | None:
-        """An input on which a faulty program differs from the right one, in words; None where none was found."""
-        for example in self._probes(suite):
+    def _told_apart(self, faulty: Loaded, suite: Suite) -> tuple[str, str, str] | None:
+        """An input on which a faulty program differs from the right one, and what each of the two does, in words; None
+        where none was found."""
+        for text, example in self._probes(suite):
             right, wrong = self._run(self._loaded, example), self._run(faulty, example)
             if essence(right) != essence(wrong):
-                return f"{_test(example)}. One of them: {_said(right)}. The other: {_said(wrong)}."
+                return text, _said(right), _said(wrong)
         return None
 
-    def _probes(self, suite: Suite) -> list[Example]:
-        """The contract's own examples, and variations of all examples that its input schema allows."""
-        own = self._loaded.capability.examples
-        varied = (example for base in (*suite.examples, *own) for example in variations(base, self._loaded.capability))
-        return [*own, *list(varied)[:PROBES]]
+    def _probes(self, suite: Suite) -> list[tuple[str, Example]]:
+        """The contract's own examples, and variations of all examples that its input schema allows, each with words for
+        the tester that do not repeat what it has."""
+        own = [(f"the contract's example {n}", e) for n, e in enumerate(self._loaded.capability.examples, start=1)]
+        tests = [(f"your test {n}", e) for n, e in enumerate(suite.examples, start=1)]
+        varied = [
+            (f"{_as_in(base, where)}input {_input(example)}", example)
+            for where, base in (*tests, *own)
+            for example in variations(base, self._loaded.capability)
+        ]
+        return [*((f"{where}, input {_input(e)}", e) for where, e in own), *varied[:PROBES]]
 
     def _run(self, program: Loaded, example: Example) -> Ran | Failed:
         return self._runner.rehearse(program, example.input, fixtures=example.fixtures)
@@ -168,12 +191,63 @@ def _idle(suite: Suite) -> Iterator[str]:
 
 
 def _said(outcome: Ran | Failed) -> str:
-    return f"returned {clipped(outcome.output_text, 600)}" if isinstance(outcome, Ran) else f"failed: {outcome.error}"
+    return clipped(outcome.output_text if isinstance(outcome, Ran) else f"an error: {outcome.error}", 600)
 
 
-def _test(example: Example) -> str:
-    fixtures = f" with fixtures {clipped(schemas.compact(example.fixtures), 1_000)}" if example.fixtures else ""
-    return f"input {clipped(schemas.compact(example.input), 600)}{fixtures}"
+def _grouped(told: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """One text for each input, with all that right and faulty programs do on it, in an order that tells nothing."""
+    outcomes: dict[str, set[str]] = {}
+    for text, right, wrong in told:
+        outcomes.setdefault(text, set()).update((right, wrong))
+    for text, said in outcomes.items():
+        yield "\n".join((f"{text}. Of what programs do on it, one is right:", *(f"- {each}" for each in sorted(said))))
+
+
+def _input(example: Example) -> str:
+    return clipped(schemas.compact(example.input), 600)
+
+
+def _fixtures(example: Example) -> str:
+    return clipped(schemas.compact(example.fixtures), 1_000) if example.fixtures else ""
+
+
+def _as_in(base: Example, where: str) -> str:
+    return f"with the fixtures of {where}, " if base.fixtures else ""
+
+
+def _test(example: Example, shown: str | None = None) -> str:
+    """An input with its fixtures, unless those were `shown` just before."""
+    fixtures = _fixtures(example)
+    told = f" with fixtures {fixtures}" if fixtures != shown else " with the same fixtures"
+    return f"input {_input(example)}{told if fixtures else ''}"
+
+
+def _where(example: Example, outcome: Ran | Failed, problem: str) -> str:
+    """Where an outcome is not what a test expects, without a value that the program came to."""
+    if isinstance(outcome, Failed):
+        return problem
+    if example.error is not None:
+        return "you expect an error, and it returned an output"
+    paths = [path or "the whole" for path in _differences(example.output, outcome.output)]
+    if paths:
+        return f"the output that you expect differs at {', '.join(paths[:6])}"
+    return "what you expect the files to hold afterwards differs"
+
+
+def _differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
+    """Dotted paths at which two JSON values differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() | b.keys()):
+            inner = f"{path}.{key}".lstrip(".")
+            if key in a and key in b:
+                yield from _differences(a[key], b[key], inner)
+            else:
+                yield inner
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for number, (one, other) in enumerate(zip(a, b, strict=True)):
+            yield from _differences(one, other, f"{path}.{number}".lstrip("."))
+    elif not gates.same_json(a, b):
+        yield path
 
 
 def frozen(contract: Contract, suite: Suite) -> Contract:

@@ -12,6 +12,7 @@ import secrets
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from metier.capability import Contract, contract_json
 from metier.printable import visible
 
 if TYPE_CHECKING:
@@ -67,6 +68,17 @@ def _environment() -> jinja2.Environment:
     environment.filters["clipped"] = clipped
     environment.filters["plain"] = plain
     return environment
+
+
+def contract_lines(contract: Contract) -> str:
+    """A contract, a line a key and a line an example: half as long as indented JSON."""
+    told = {
+        k: plain(v) if isinstance(v, dict) else json.dumps(v, ensure_ascii=False)
+        for k, v in contract_json(contract).items()
+    }
+    examples = contract_json(contract)["examples"]
+    told["examples"] = "".join(f"\n{n}. {json.dumps(e, ensure_ascii=False)}" for n, e in enumerate(examples, start=1))
+    return "\n".join(f"{key}: {text}" for key, text in told.items())
 
 
 def plain(schema: dict[str, Any]) -> str:
