@@ -58,7 +58,7 @@ FLOORS = [
     },
     {"mutation", "replay", "lifecycle", "testing"},
     {"runtime"},
-    {"batch", "example_check", "rebuild", "tidy", "stats"},
+    {"batch", "example_check", "importing", "rebuild", "tidy", "stats"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""
@@ -74,7 +74,7 @@ PEERS = {
     "memory": {"wording", "grounding", "aliases"},
     "grounding": {"wording"},
     "toolchains": {"sandbox"},
-    "portable": {"library", "sandbox", "toolchains"},
+    "portable": {"library", "sandbox", "toolchains", "version_folder"},
     "effects": {"sandbox", "record"},
     "record": {"sandbox"},
     "intents": {"sandbox", "journal"},

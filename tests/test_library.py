@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -529,21 +530,27 @@ def test_the_past_loads_although_the_present_is_broken(library: Library) -> None
 
 # Crashes
 
-SCENARIOS = ("new", "next", "next of three keys", "status", "fallback", "quarantine of the past")
+SCENARIOS = ("new", "adopted", "next", "next of three keys", "status", "fallback", "quarantine of the past")
 
 
 def _prepare(library: Library, scenario: str) -> None:
     library.publish(release("other"), expected_version=None)
     if scenario == "next of three keys":
         sketch(library, "get_salary", "bin/prog.wasm", wasm(1))
-    elif scenario != "new":
+    elif scenario not in ("new", "adopted"):
         library.publish(release(), expected_version=None)
     if scenario == "quarantine of the past":
         library.publish(release(number=2), expected_version=1)
 
 
 def _act(library: Library, scenario: str) -> None:
-    if scenario == "status":
+    if scenario == "adopted":
+        with tempfile.TemporaryDirectory() as folder:
+            other = Library.create(folder)
+            other.publish(release(), expected_version=None)
+            other.publish(release(number=2), expected_version=1)
+            library.adopt([other.load("get_salary", 1), other.load("get_salary")])
+    elif scenario == "status":
         library.set_status("get_salary", "retired")
     elif scenario == "quarantine of the past":
         library.quarantine_past("get_salary", 1)
@@ -640,7 +647,7 @@ def test_a_crash_at_any_step_leaves_the_library_as_before_or_as_after(tmp_path: 
         assert _look(library) == after
         assert library.check() == []
         assert not (library.state / "staging").exists()
-        if scenario != "new":
+        if scenario not in ("new", "adopted"):
             assert tree(library.path) == tree(tmp_path / "after")
 
 

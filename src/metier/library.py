@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -263,6 +263,32 @@ class Library:
             if current.capability.pinned:
                 following = replace(following, capability=following.capability.model_copy(update={"pinned": True}))
             return self._follow(current, following, leaving)
+
+    def adopt(self, history: Sequence[Artifact]) -> Capability:
+        """A capability of another library with all its versions, the current one last, as a new one of this library.
+
+        It is visible to everyone when this returns, and nothing of it is when this raises.
+
+        Raises:
+            PublishConflict: the id is taken.
+            BrokenCapability: a version is not what its hash names, or cannot be stored.
+            LibraryError: the library is read-only or the disk full, or the lock was held for too long.
+        """
+        versions = [_adoptable(artifact) for artifact in history]
+        current = versions[-1].capability
+        if current.id in self._data_folders():
+            raise LibraryError(f"{current.id} is a folder of data (a root of {FILE_NAME}); choose another id")
+        with self._writing():
+            if self._taken(current.id):
+                raise PublishConflict(f"{current.id} exists in this library; choose another id")
+            staged = self._staged() / current.id
+            for artifact in versions[:-1]:
+                folder = staged / VERSIONS / str(artifact.capability.version)
+                version_folder.write_version(self._disk, folder, artifact)
+            version_folder.write_version(self._disk, staged, versions[-1])
+            self._disk.move(staged, self.path / current.id)
+            self._disk.sync(self.path)
+            return current
 
     def set_status(
         self, id: str, status: Status, replaced_by: str | None = None, *, expected: Capability | None = None
@@ -615,6 +641,17 @@ def _draft(release: Release, version: int) -> Artifact:
     if version_folder.hash_of(stored) != sha256:
         raise BrokenCapability(f"{id} cannot be published: its contract changes when it is written as JSON")
     return stored
+
+
+def _adoptable(artifact: Artifact) -> Artifact:
+    """The version as it will be read, if it is what its hash names."""
+    capability = _checked(artifact.capability)
+    problem = version_folder.wasm_problem(artifact.wasm) or version_folder.source_problem(artifact.source)
+    if problem is None and version_folder.hash_of(replace(artifact, capability=capability)) != capability.sha256:
+        problem = "its sha256 differs"
+    if problem is not None:
+        raise BrokenCapability(f"{capability.name} cannot be taken in: {problem}")
+    return replace(artifact, capability=capability)
 
 
 def _checked(capability: Capability) -> Capability:

@@ -494,19 +494,22 @@ class Runtime:
 
     # Mutation
 
+    @property
+    def approver(self) -> Approver:
+        """Who says yes to what goes beyond what is given unasked: a person, or the operator's settings for them."""
+        mode = self.settings.approval.mode
+        return self._approver if mode == "ask" else Always(approved=mode == "auto")
+
     def mutator(self) -> Mutator:
         """Makes new capabilities for this library."""
         from metier.mutation import Mutator
-
-        mode = self.settings.approval.mode
-        approver = self._approver if mode == "ask" else Always(approved=mode == "auto")
 
         return Mutator(
             self.library,
             self.runner,
             roots=self._roots,
             settings=self.settings,
-            approver=approver,
+            approver=self.approver,
             pending=self.pending(),
             journal=self.journal,
             load=self.load,

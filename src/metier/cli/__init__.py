@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
+import keyword
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ COMMANDS = {
     "pin": "Keep a capability as it is, until a person says otherwise.",
     "rebuild": "Build again from source, and compare bit for bit.",
     "export": "Write a capability as something that lives without this library.",
+    "import": "Take in a capability of another library, with its history.",
     "retire": "Take a capability out of use; nothing is deleted.",
     "restore": "Take a retired capability back into use.",
     "repair": "Have a capability mended that broke its contract.",
@@ -78,7 +80,7 @@ class MetierGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"metier.cli.{name}")
+        module = importlib.import_module(f"metier.cli.{name}{'_' * keyword.iskeyword(name)}")
         command: click.Command = module.command
         return command
 

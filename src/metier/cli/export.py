@@ -24,13 +24,35 @@ from metier.library import Library
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The file; ID.wasm here by default, - for standard output."
 )
+@click.option(
+    "--folder", type=click.Path(path_type=Path), metavar="DIR", help="A folder with all versions, for metier import."
+)
 @click.pass_obj
-def command(cli: Cli, name: str, standalone: bool, output: Path | None) -> None:
-    """Write a capability as something that lives without this library."""
+def command(cli: Cli, name: str, standalone: bool, output: Path | None, folder: Path | None) -> None:
+    """Write a capability as something that lives without this library: one program, or a folder with its history."""
     id, version = parse_name(name)
-    if not standalone:
-        raise UsageError("say what to export: --standalone")
-    _standalone(cli, id, version, output or Path(f"{id}.wasm"))
+    if standalone == (folder is not None):
+        raise UsageError("say what to export, one of the two: --standalone or --folder DIR")
+    if folder is None:
+        _standalone(cli, id, version, output or Path(f"{id}.wasm"))
+    elif version is not None or output is not None:
+        raise UsageError(
+            "--folder takes all versions of a capability, and is the place that they go to: metier export ID"
+        )
+    else:
+        _folder(cli, id, folder)
+
+
+def _folder(cli: Cli, id: str, folder: Path) -> None:
+    from metier.portable.folders import write_history
+
+    history = write_history(Library.open(cli.library), id, folder)
+    if cli.as_json:
+        versions = [{"version": c.version, "sha256": c.sha256, "status": c.status} for c in history]
+        print_json({"id": id, "folder": str(folder), "versions": versions})
+    else:
+        count = "1 version" if len(history) == 1 else f"{len(history)} versions"
+        note(f"{id}: {count} in {folder}; metier --library OTHER import {folder}")
 
 
 def _standalone(cli: Cli, id: str, version: int | None, output: Path) -> None:
