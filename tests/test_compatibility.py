@@ -9,7 +9,7 @@ import pytest
 
 from metier import schemas
 from metier.capability import Contract
-from metier.compatibility import stands_in_for, why_not_within
+from metier.compatibility import changes_unseen, stands_in_for, why_not_within
 
 NAME = {
     "type": "object",
@@ -196,3 +196,18 @@ def test_a_replacement_may_take_more_and_return_less() -> None:
 @pytest.mark.parametrize(("new", "old"), [("write", "read"), ("read", "write"), ("pure", "read")])
 def test_other_effects_make_a_sibling(new: Any, old: Any) -> None:
     assert "its effects" in stands_in_for(contract(effects=new), contract(effects=old))[0]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "unseen"),
+    [
+        ({}, False),
+        ({"files": [{"root": "hr", "path": "a", "access": "write"}]}, False),
+        ({"sql": [{"store": "hr", "tables": {"a": ["select"]}}]}, False),
+        ({"sql": [{"store": "hr", "tables": {"a": ["select"], "b": ["select", "delete"]}}]}, True),
+        ({"http": [{"origin": "https://a.example", "methods": ["GET", "HEAD"]}]}, False),
+        ({"http": [{"origin": "https://a.example", "methods": ["GET", "POST"]}]}, True),
+    ],
+)
+def test_what_changes_more_than_files_is_not_seen_on_copies(permissions: Any, unseen: bool) -> None:
+    assert changes_unseen(contract(effects="write", permissions=permissions)) is unseen

@@ -68,6 +68,13 @@ def stands_in_for(new: Contract, old: Contract) -> list[str]:
     return problems
 
 
+def changes_unseen(contract: Contract) -> bool:
+    """Whether it may change something outside of files, so that a run on copies does not show all that it does."""
+    wants = contract.permissions
+    writes = any(verb != "select" for s in wants.sql for verbs in s.tables.values() for verb in verbs)
+    return writes or any(set(h.methods) - {"GET", "HEAD"} for h in wants.http)
+
+
 def with_given(contract: Contract, values: Mapping[str, Any]) -> Contract | str:
     """The contract as it is for one who leaves these properties of the input out because their values are given; or why
     there is none."""

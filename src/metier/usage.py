@@ -89,16 +89,13 @@ class Usage:
         """How many inputs are known that broke a contract, and are not mended."""
         return self._one("SELECT count(*) FROM failures", ())
 
-    def successes(self, capability: str) -> int:
-        """How many runs of a capability ended well, of whatever version."""
-        query = "SELECT count(*) FROM runs WHERE capability = ? AND kind IS NULL"
-        return self._one(query, (capability,))
-
-    def chances(self, since: float) -> int:
-        """How often something was asked of the library since then: tasks that came to an answer, and runs of their
-        own."""
-        tasks = self._one("SELECT count(*) FROM tasks WHERE at > ? AND error IS NULL", (since,))
-        return tasks + self._one("SELECT count(*) FROM runs WHERE at > ? AND task_run_id IS NULL", (since,))
+    def asked(self) -> list[float]:
+        """When something was asked of the library, ascending: tasks that came to an answer, and runs of their own."""
+        rows = self._store.read(
+            "SELECT at FROM tasks WHERE error IS NULL UNION ALL"
+            " SELECT at FROM runs NOT INDEXED WHERE task_run_id IS NULL ORDER BY 1"
+        )
+        return [float(at) for (at,) in rows]
 
     def _one(self, query: str, parameters: tuple[object, ...]) -> int:
         return sum(int(count or 0) for (count,) in self._store.read(query, parameters))

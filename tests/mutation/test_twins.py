@@ -10,7 +10,7 @@ from metier.library import Library
 from metier.outcomes import Exists, Mutated, NotMutated
 from tests.mutation.test_desk import call
 from tests.mutation.test_draft import DRAFT
-from tests.mutation.test_mutator import library, mutate, source, submit, times
+from tests.mutation.test_mutator import WRITING, Approving, library, mutate, source, submit, times
 
 __all__ = ["library"]
 
@@ -69,6 +69,17 @@ def test_an_input_that_the_other_would_ignore_is_no_duplicate(library: Library) 
     }
     outcome, _, _ = mutate(library, submit(**{**TWIN, **changes}))
     assert isinstance(outcome, Mutated)
+
+
+def test_one_that_leaves_something_else_in_a_file_is_no_duplicate(library: Library) -> None:
+    sometimes = WRITING["source"].replace('write("{}")', 'write("{}" if input["n"] == 3 else "[]")')
+    everything = Approving(True)
+    mutate(library, submit(**{**WRITING, "id": "saved", "source": sometimes}), approver=everything)
+    outcome, _, _ = mutate(library, submit(**{**WRITING, "id": "double_saved"}), approver=everything)
+    assert isinstance(outcome, Mutated)
+    again, _, _ = mutate(library, *[submit(**{**WRITING, "id": "double_kept"})] * 5, approver=everything)
+    assert isinstance(again, Exists)
+    assert again.capability.id == "double_saved"
 
 
 def test_what_is_retired_is_no_reason_to_write_nothing(library: Library) -> None:

@@ -366,7 +366,7 @@ class Mutator:
         if findings:
             return Checked(tuple(dict.fromkeys(findings)))
         if not by_hand and not apart and (capability is None or contract.id != capability.id):
-            twin = self._twins.twin(contract, capability)
+            twin = self._twins.twin(loaded, contract, capability)
             if twin is not None:
                 return Checked((finding(twin, contract),), existing=twin)
         decision = decision or self._decide(contract, beyond, draft.source, parent)

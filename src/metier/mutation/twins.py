@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from metier.aliases import can_answer
 from metier.capability import Capability, Contract, Example
+from metier.compatibility import changes_unseen
 from metier.errors import InvalidModule, LibraryError, MetierError
-from metier.mutation.gates import mismatch
-from metier.outcomes import Failed, Ran
+from metier.mutation.regression import whole_difference
+from metier.outcomes import Failed
 from metier.runner import Loaded, Runner
 
 MAX_NEIGHBOURS = 3
@@ -36,14 +37,17 @@ class Twins:
         self._load = load
         self._nearest = nearest
 
-    def twin(self, contract: Contract, parent: Capability | None) -> Capability | None:
-        """The live capability that makes the draft needless; None where there is none."""
+    def twin(self, draft: Loaded, contract: Contract, parent: Capability | None) -> Capability | None:
+        """The live capability that makes the draft needless; None where there is none, or where it would not show."""
+        if changes_unseen(contract):
+            return None
         for known in self._nominated(contract, parent):
-            if can_answer(known, contract, {}) is not None:
+            more = known.permissions.beyond(contract.permissions)
+            if more or can_answer(known, contract, {}) is not None:
                 continue
             with contextlib.suppress(InvalidModule, LibraryError):
                 loaded = self._load(known)
-                if all(self._does(loaded, example) for example in contract.examples):
+                if all(self._does(loaded, draft, example) for example in contract.examples):
                     return known
         return None
 
@@ -57,12 +61,13 @@ class Twins:
             near = [capability for capability, _ in self._nearest(text, MAX_NEIGHBOURS + len(own))]
         yield from [capability for capability in near if capability.id not in own][:MAX_NEIGHBOURS]
 
-    def _does(self, loaded: Loaded, example: Example) -> bool:
-        """Whether it comes to what the example says; where that is an error, to one of its own, whatever it says."""
-        outcome = self._runner.rehearse(loaded, example.input, fixtures=example.fixtures)
+    def _does(self, known: Loaded, draft: Loaded, example: Example) -> bool:
+        """Whether it does on an example what the draft does, files included; for an error any of its own."""
+        outcome = self._runner.rehearse(known, example.input, fixtures=example.fixtures)
         if example.error is not None:
             return isinstance(outcome, Failed) and outcome.kind in ("program", "input")
-        return isinstance(outcome, Ran) and mismatch(example, outcome) is None
+        wanted = self._runner.rehearse(draft, example.input, fixtures=example.fixtures)
+        return whole_difference(wanted, outcome) is None
 
 
 def finding(twin: Capability, contract: Contract) -> str:

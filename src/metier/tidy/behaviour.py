@@ -10,6 +10,7 @@ from typing import Any
 from metier import schemas
 from metier.aliases import Alias
 from metier.capability import Capability
+from metier.compatibility import changes_unseen
 from metier.errors import MetierError
 from metier.mutation.regression import whole_difference
 from metier.outcomes import Ran
@@ -90,6 +91,8 @@ def cannot_be_tried(capability: Capability) -> str | None:
     """Why runs of it on copies would tell nothing; None where they do."""
     if capability.permissions.http:
         return f"{capability.id} asks over HTTP, which is not tried"
+    if changes_unseen(capability):
+        return f"{capability.id} changes a store, of which a trial shows nothing"
     return None
 
 

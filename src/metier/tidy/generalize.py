@@ -16,7 +16,7 @@ from metier.mutation.gates import mismatch
 from metier.prompts import render
 from metier.runner import Loaded
 from metier.runtime import Runtime
-from metier.tidy.behaviour import Behaviour, readable_error
+from metier.tidy.behaviour import Behaviour, cannot_be_tried, readable_error
 from metier.tidy.literals import Skeleton, parameter_name, same_kind, skeleton
 from metier.tidy.proposals import Proposal
 
@@ -80,6 +80,9 @@ class Generalize:
         more = kept.permissions.beyond(old.permissions)
         if more:
             return f"{kept.id} may do more than {old.id}: {', '.join(more)}"
+        untried = cannot_be_tried(old)
+        if untried is not None:
+            return untried
         try:
             return self._behaviour.agreement(Alias(old, kept, given)).difference
         except MetierError as error:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from metier.capability import Capability
 from metier.runtime import Runtime
 from metier.tidy.proposals import Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Why capabilities are needed, by their ids, and when anything was asked of the library."""
+
+    reasons: Mapping[str, str]
+    asked: Sequence[float]
+    """In seconds since 1970, ascending."""
 
 
 class Unused:
@@ -18,14 +29,17 @@ class Unused:
 
     def find(self) -> Iterator[Proposal]:
         """Those that may be retired."""
+        need = self._need()
         for capability in self._runtime.library.live():
-            proposal = self.proposal(capability)
+            proposal = self._proposal(capability, need)
             if isinstance(proposal, Proposal):
                 yield proposal
 
     def proposal(self, capability: Capability) -> Proposal | str:
         """To retire it; or why it stays."""
-        runtime = self._runtime
+        return self._proposal(capability, self._need())
+
+    def _proposal(self, capability: Capability, need: _Need) -> Proposal | str:
         if capability.pinned:
             return f"a person pinned {capability.name}"
         if capability.status == "trusted":
@@ -33,24 +47,22 @@ class Unused:
         made = _made(capability)
         if made is None:
             return f"nobody knows since when {capability.id} is there"
-        trial, seen = runtime.settings.lifecycle.trial_tasks, runtime.journal.usage.chances(made)
+        trial = self._runtime.settings.lifecycle.trial_tasks
+        seen = len(need.asked) - bisect.bisect_right(need.asked, made)
         if seen < trial:
             return f"{capability.id} has seen {seen} of {trial} tasks"
-        return self._needed(capability) or Proposal(
+        return need.reasons.get(capability.id) or Proposal(
             "retire", (capability.name,), f"it served none of {seen} tasks and calls since it is there"
         )
 
-    def _needed(self, capability: Capability) -> str | None:
-        runtime, id = self._runtime, capability.id
-        if runtime.journal.usage.successes(id):
-            return f"{id} ran well for somebody"
-        if runtime.memory.inputs(id):
-            return f"{id} solves tasks in memory"
-        callers = [c.id for c in runtime.library.live() if id in c.permissions.call]
-        if callers:
-            return f"{callers[0]} calls {id}"
-        answered = [alias.old.id for alias in runtime.aliases.onto(capability)]
-        return f"{id} answers for {answered[0]}" if answered else None
+    def _need(self) -> _Need:
+        runtime = self._runtime
+        known = runtime.library.capabilities()
+        reasons = {alias.kept.id: f"it answers for {id}" for id, alias in runtime.aliases.among(known).items()}
+        reasons |= {id: f"{c.id} calls it" for c in known if c.live for id in c.permissions.call}
+        reasons |= dict.fromkeys(runtime.memory.counts(), "it solves tasks in memory")
+        reasons |= {sums.capability: "it ran well" for sums in runtime.journal.usage.runs() if sums.runs > sums.failed}
+        return _Need(reasons, runtime.journal.usage.asked())
 
 
 def _made(capability: Capability) -> float | None:
