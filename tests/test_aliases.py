@@ -10,7 +10,7 @@ import pytest
 
 from metier import Runtime
 from metier.aliases import can_answer
-from metier.errors import LibraryError, PublishConflict
+from metier.errors import LibraryError, PublishConflict, RunFailed
 from metier.library import Library
 from metier.testing import ScriptedModel
 from tests.conftest import capability
@@ -109,6 +109,19 @@ def test_an_alias_of_an_alias_leads_on_and_ends_where_nothing_is_live(runtime: R
     runtime.lifecycle.set_status("double", "retired", "by a test")
     with pytest.raises(LibraryError, match="one@1 is retired"):
         runtime.call("one", {"n": 1})
+
+
+def test_what_a_quarantined_one_answered_for_serves_itself_again(runtime: Runtime) -> None:
+    source = 'def run(input: dict) -> dict:\n    return {"twice": 2 * input["n"] if input["n"] != 700 else "x"}\n'
+    add(runtime, id="two_times")
+    add(runtime, source=source)
+    alias(runtime, "two_times", "double")
+    with pytest.raises(RunFailed, match="at /twice"):
+        runtime.call("two_times", {"n": 700})
+    assert runtime.library.get("double").status == "quarantined"
+    assert runtime.call("two_times", {"n": 700}) == {"twice": 1400}
+    moves = runtime.journal.evidence.transitions("two_times")
+    assert (moves[-1].became, moves[-1].reason) == ("active", "double@1 answered for it and is quarantined")
 
 
 def test_an_alias_holds_only_while_the_contract_stands_in(runtime: Runtime) -> None:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from metier import schemas
+from metier.aliases import Alias, Aliases
 from metier.capability import Capability, Contract, Provenance, Status, contract_fields
 from metier.config import LifecycleSettings
 from metier.errors import LibraryError, MetierError, PublishConflict
@@ -70,6 +71,7 @@ class Lifecycle:
         self._library = library
         self._journal = journal
         self._evidence = journal.evidence
+        self._aliases = Aliases(library)
         self._settings = settings
         self._rehearse = rehearse
         self._settled: set[tuple[str, str | None]] = set()
@@ -124,6 +126,7 @@ class Lifecycle:
                 return self._quarantine_past(capability, reason, run_id)
             if not current.live:
                 return f"{current.name} is {current.status}"
+            answered = self._aliases.onto(current)
             successor = None if current.pinned else self._last_good(current, input)
             if successor is not None:
                 release = self._again(successor)
@@ -138,12 +141,29 @@ class Lifecycle:
         self._evidence.forget(current)
         self._evidence.moved(current, "quarantined", reason, run_id)
         if successor is None:
-            return f"{current.name} broke its contract and is quarantined; {self._ways_on(current.id)}"
+            again = self._serving_again(answered, current, input)
+            serve = f"; {', '.join(again)}, for which it answered, serve again" if again else ""
+            return f"{current.name} broke its contract and is quarantined; {self._ways_on(current.id)}{serve}"
         self._evidence.moved(
             serving.model_copy(update={"status": "superseded"}), serving.status, f"in place of {current.name}", run_id
         )
         was = successor.capability.name
         return f"{current.name} broke its contract and is quarantined; {serving.name}, which is what {was} was, serves"
+
+    def _serving_again(self, answered: Sequence[Alias], quarantined: Capability, input: tuple[Any] | None) -> list[str]:
+        """Takes those back into use for which a quarantined one answered, unless they fail on its input as well; their
+        names."""
+        again = []
+        for alias in answered:
+            if input is not None and not alias.given:
+                outcome = self._tried(alias.old, input[0])
+                if outcome is not None and (breaks_contract(outcome) or is_doubtful(alias.old, outcome)):
+                    continue
+            with contextlib.suppress(LibraryError):  # somebody moved it meanwhile
+                self._library.set_status(alias.old.id, "active", expected=alias.old)
+                self._evidence.moved(alias.old, "active", f"{quarantined.name} answered for it and is quarantined")
+                again.append(alias.old.name)
+        return again
 
     def _ways_on(self, id: str) -> str:
         mend = f"`metier repair {id}` has it mended, " if self._settings.repair != "off" else ""
