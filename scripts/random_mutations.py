@@ -185,7 +185,7 @@ class Drafts:
         fields, parent = self._good()
         chain = {f"s{n}": {"allOf": [{"$ref": f"#/$defs/s{n - 1}"}] * 2} for n in range(1, 60)}
         deep: dict[str, Any] = {}
-        for _ in range(self._random.choice([50, 2000])):
+        for _ in range(self._random.choice([50, 400])):
             deep = {"type": "array", "items": deep}
         bomb = self._random.choice(
             [

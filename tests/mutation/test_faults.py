@@ -20,7 +20,7 @@ import pytest
 from metier import Runtime
 from metier.capability import Contract, unpublished
 from metier.errors import BuildError
-from metier.library import Library
+from metier.library import Artifact, Library
 from metier.outcomes import Failed, Mutated, NotMutated, Ran
 from metier.runner import Loaded
 from metier.testing import ScriptedModel
@@ -128,11 +128,16 @@ class Bench:
             assert isinstance(outcome, Mutated), outcome
         parent = library.load(self.base.id) if fault is not None and fault.parent else None
         draft = self.draft(fault)
+        outcome = self.mutated(draft, parent)
+        shutil.rmtree(library.path / draft["id"], ignore_errors=True)
+        return outcome
+
+    def mutated(self, draft: dict[str, Any], parent: Artifact | None) -> Mutated | NotMutated:
+        """What comes of a draft, with tests that were written without it."""
         author = ScriptedModel([_call("submit_capability", draft)])
         tester = ScriptedModel([_call("submit_tests", {"examples": [_test(t, self.base) for t in self.base.tests]})])
         mutation = self.runtime.mutator().mutate(author, self.base.summary, parent, lambda _: None, tester=tester)
         outcome, _, _ = asyncio.run(mutation)
-        shutil.rmtree(library.path / draft["id"], ignore_errors=True)
         assert isinstance(outcome, Mutated | NotMutated), outcome
         return outcome
 

@@ -23,7 +23,7 @@ from metier.schemas import compact
 
 MAX_PROBES: Final = 24
 """Inputs tried for each input that a contract names; mostly the first shows that it matters."""
-MAX_STRAY: Final = 12
+MAX_STRAY: Final = 8
 """Varied inputs tried to see whether one breaks the contract."""
 SLIPS: Final = frozenset(
     {"KeyError", "IndexError", "TypeError", "AttributeError", "NameError", "UnboundLocalError", "ZeroDivisionError"}

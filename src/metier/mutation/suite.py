@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ MUTANTS_COMPILED: Final = 10
 """Each of them takes a compilation."""
 PROBES: Final = 24
 """Inputs beyond the tests on which a faulty program is compared with the right one."""
+WORKERS: Final = min(4, os.cpu_count() or 1)
+"""Faulty programs that are built and run at once; while they run, Python does not hold them up."""
 SHOWN: Final = 4
 """Of what the tester is told of one kind."""
 
@@ -89,6 +93,7 @@ class Judge:
         self._checker = checker
         self._parent = parent
         self._faulty: list[Loaded] | None = None
+        self._likely = 0
 
     def verdict(self, suite: Suite) -> Verdict:
         """What the suite says of the program; where they agree, also what the suite is worth."""
@@ -99,12 +104,11 @@ class Judge:
         passing = [*_idle(suite)]
         if self._parent is not None and self._passes(self._parent, suite, checker):
             passing.append(f"The program that this one was made from ({self._parent.capability.id})")
-        alive, found = [], 0
-        for faulty in self._faults():
-            if self._passes(faulty, suite, checker):
-                alive.append(faulty)
-            else:
-                found += 1
+        with ThreadPoolExecutor(WORKERS, "metier-mutants") as pool:
+            faults = self._faults(pool)
+            passed = list(pool.map(lambda faulty: self._passes(faulty, suite, checker), faults))
+        alive = [faulty for faulty, passes in zip(faults, passed, strict=True) if passes]
+        found = len(faults) - len(alive)
         told = [probe for probe in (self._told_apart(faulty, suite) for faulty in alive) if probe]
         return Verdict((), tuple(passing), tuple(_grouped(told))[:SHOWN], found, found + len(told))
 
@@ -128,11 +132,13 @@ class Judge:
                     shown = _fixtures(example)
 
     def _passes(self, program: Loaded, suite: Suite, checker: Loaded | None) -> bool:
-        for example in suite.examples:
+        first = self._likely  # the test that found the last fault may well find the next one
+        for example in (*suite.examples[first:], *suite.examples[:first]):
             outcome = self._run(program, example)
-            if gates.mismatch(example, outcome) is not None:
-                return False
-            if checker is not None and self._broken(checker, example.input, outcome) is not None:
+            if gates.mismatch(example, outcome) is not None or (
+                checker is not None and self._broken(checker, example.input, outcome) is not None
+            ):
+                self._likely = suite.examples.index(example)
                 return False
         return True
 
@@ -142,12 +148,12 @@ class Judge:
         said = self._runner.rehearse(checker, {"input": input, "output": outcome.output})
         return f"the properties do not hold: {clipped(said.error, 400)}" if isinstance(said, Failed) else None
 
-    def _faults(self) -> list[Loaded]:
+    def _faults(self, pool: Executor) -> list[Loaded]:
         """The mutants that build; made once for all suites."""
         if self._faulty is None:
             language = self._loaded.capability.language
             made = mutants(self._source, language, MUTANTS.get(language, MUTANTS_COMPILED))
-            self._faulty = [program for program in map(self._built, made) if program is not None]
+            self._faulty = [program for program in pool.map(self._built, made) if program is not None]
         return self._faulty
 
     def _built(self, source: str) -> Loaded | None:
