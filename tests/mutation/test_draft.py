@@ -98,3 +98,8 @@ def test_no_draft_at_all_asks_for_the_tool() -> None:
 def test_another_tool_and_broken_arguments_are_named() -> None:
     assert "no tool named 'shell'" in findings(called({}, name="shell"))
     assert "do not parse: cut off" in findings(called(None, problem="cut off"))
+
+
+@pytest.mark.parametrize("language", [{}, [], None, 7, "cobol"])
+def test_a_language_is_one_of_those_that_there_are(language: Any) -> None:
+    assert "language must be one of" in findings(called({**DRAFT, "language": language}))

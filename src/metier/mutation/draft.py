@@ -180,7 +180,7 @@ def draft_of(fields: Mapping[str, Any], call_id: str | None = None, *, wasm: byt
     source = fields.get("source")
     if wasm is None and (not isinstance(source, str) or not source.strip()):
         findings.append("source must be the text of the source file")
-    if wasm is None and fields.get("language", next(iter(TOOLCHAINS))) not in TOOLCHAINS:
+    if wasm is None and fields.get("language", next(iter(TOOLCHAINS))) not in list(TOOLCHAINS):
         findings.append(f"language must be one of {', '.join(TOOLCHAINS)}")
     if findings:
         raise NotADraft(findings, call_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 
 from metier.capability import Language
@@ -46,7 +45,7 @@ def _own_names(source: str) -> dict[str, str]:
             name = node.arg
         elif isinstance(node, ast.FunctionDef) and node.name != "run":
             name = node.name
-        if name is not None and name not in vars(builtins):
+        if name is not None:
             own.setdefault(name, f"{len(own)}")
     return own
 
