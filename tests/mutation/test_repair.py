@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from metier import Runtime
+from metier import Runtime, events
 from metier.errors import LibraryError, RunFailed, UsageError
 from metier.library import Library
 from metier.outcomes import Mutated, NotMutated
@@ -85,6 +85,36 @@ def test_a_repair_that_forgets_the_old_form_is_sent_back(runtime: Runtime, libra
     assert "which get_salary@1 ran on" in said
     assert isinstance(outcome, Mutated)
     assert outcome.rounds == 2
+
+
+def test_a_repair_needs_only_the_source(runtime: Runtime, library: Library) -> None:
+    drifted(runtime, library)
+    with pytest.raises(RunFailed):
+        runtime.call("get_salary", {"name": "Ada"})
+    before = runtime.library.get("get_salary")
+    outcome, requests = repair(library, {"source": BOTH_FORMS})
+    assert isinstance(outcome, Mutated), outcome
+    after = outcome.capability
+    assert (after.name, after.summary, after.input_schema) == ("get_salary@2", before.summary, before.input_schema)
+    assert after.examples[: len(before.examples)] == before.examples
+    assert len(requests) == 1
+
+
+def test_an_author_is_not_sent_back_for_what_a_person_did_meanwhile(runtime: Runtime, library: Library) -> None:
+    drifted(runtime, library)
+    with pytest.raises(RunFailed):
+        runtime.call("get_salary", {"name": "Ada"})
+
+    def pins_it_meanwhile(event: events.Event) -> None:
+        if isinstance(event, events.ModelAnswered):
+            library.pin("get_salary", pinned=True)
+
+    model = ScriptedModel([hands_in({"source": BOTH_FORMS})])
+    with Runtime.open(library.path, model=model) as asked:
+        outcome, _, _ = asked.repair_sync("get_salary", pins_it_meanwhile)
+    assert isinstance(outcome, NotMutated)
+    assert "a person pinned get_salary" in str(outcome.findings)
+    assert len(model.requests) == 1
 
 
 def test_a_repair_keeps_its_id_and_never_becomes_a_sibling(runtime: Runtime, library: Library) -> None:

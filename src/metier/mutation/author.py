@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from metier import events
-from metier.capability import Capability
+from metier.capability import Capability, contract_json
 from metier.library import Artifact, source_text
 from metier.model import ChatModel, Conversation, Reply, ToolCall
 from metier.mutation.data import describe_roots, describe_stores
@@ -46,7 +46,9 @@ class Author:
         steps: int,
         tokens: int,
         emit: Emit,
+        kept: Capability | None = None,
     ) -> None:
+        """`kept` is whose contract holds where a draft says nothing else."""
         self._model = model
         self._desk = Desk(around)
         self._tools = (submit_tool(around.languages, source_may_be_kept=True), *self._desk.tools)
@@ -54,7 +56,7 @@ class Author:
         self._conversation = Conversation(rules)
         self._conversation.user(wish)
         self._last: Reply | None = None
-        self._handed_in: dict[str, Any] = {}
+        self._handed_in: dict[str, Any] = contract_json(kept) if kept else {}
         """The fields of the last draft."""
         self._steps = steps
         self._tokens = tokens

@@ -89,7 +89,7 @@ def finished(
         outcome = runner.rehearse(loaded, given.get("input"), fixtures=given.get("fixtures"))
         if isinstance(outcome, Failed):
             rightly = ""
-            if outcome.kind == "program" and outcome.code:
+            if _meant(outcome):
                 error = json.dumps({"kind": outcome.code})
                 rightly = f'. If that is the right answer on the data as it is, give the example "error": {error}'
             findings.append(
@@ -240,15 +240,20 @@ def _writes_files(contract: Contract) -> bool:
 
 
 def _debris(outcome: Ran | Failed) -> str:
+    """What a run left on stderr, without the error that is told already; of an error that was meant no traceback."""
     lines = outcome.stderr.strip()
     if isinstance(outcome, Failed):
         if outcome.kind == "input":
             return ""
-        if outcome.code:  # the program's own error, which is told already, is not told again
-            lines = re.sub(r"(^Traceback [^\n]*\n(?:  [^\n]*\n)*[^\n]*\n)?\{[^\n]*\}$", "", lines, flags=re.M).strip()
-    if not lines:
-        return ""
-    return f"\nstderr:\n{clipped(lines, 1500)}"
+        lines = re.sub(r"\n?^\{\"error\": [^\n]*\}$\Z", "", lines, flags=re.MULTILINE)
+        if _meant(outcome):
+            lines = re.sub(r"^Traceback [^\n]*\n(?:  [^\n]*\n)*[^\n]*\Z", "", lines, flags=re.MULTILINE).strip()
+    return f"\nstderr:\n{clipped(lines, 1500)}" if lines else ""
+
+
+def _meant(outcome: Failed) -> bool:
+    """Whether a program failed with an error of its own, and not with one of its language, such as KeyError."""
+    return outcome.kind == "program" and outcome.code is not None and outcome.code.islower()
 
 
 def _shown(value: Any) -> str:

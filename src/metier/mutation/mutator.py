@@ -145,11 +145,18 @@ class Mutator:
             ModelError: the author's endpoint fails; the library is as it was.
         """
         task = render("repair", parent=parent.capability, failures=failures[-MAX_FAILURES_SHOWN:])
-        author = self._author(model, task, parent, (), emit)
+        author = self._author(model, task, parent, (), emit, kept=parent.capability)
         return await self._written(author, self._independence(tester, emit), parent, emit, Wanted(follows))
 
     def _author(
-        self, model: ChatModel, task: str, parent: Artifact | None, neighbours: Sequence[Capability], emit: Emit
+        self,
+        model: ChatModel,
+        task: str,
+        parent: Artifact | None,
+        neighbours: Sequence[Capability],
+        emit: Emit,
+        *,
+        kept: Capability | None = None,
     ) -> Author:
         agent = self._settings.agent
         return Author(
@@ -161,6 +168,7 @@ class Mutator:
             steps=agent.mutation_steps,
             tokens=agent.mutation_tokens,
             emit=emit,
+            kept=kept,
         )
 
     async def _written(
@@ -207,6 +215,8 @@ class Mutator:
             if isinstance(outcome, Waits):
                 emit(events.WaitsForApproval(outcome.capability, outcome.beyond))
                 return outcome
+            if isinstance(outcome, NotMutated) and checked.release is not None and _replaces(checked.release):
+                return outcome  # what was published or pinned meanwhile, no author can mend
             if checked.existing is not None and number == rounds:
                 return Exists(checked.existing)
             author.mend(findings, rounds - number, checked.existing)
@@ -448,8 +458,7 @@ class Mutator:
         Raises:
             PublishConflict: someone else took the id, or published a version, meanwhile.
         """
-        replaces = release.parent is not None and release.parent.partition("@")[0] == release.contract.id
-        expected = int(release.parent.partition("@")[2]) if replaces and release.parent else None
+        expected = int(release.parent.partition("@")[2]) if _replaces(release) and release.parent else None
         if expected is not None and release.status == "candidate" and self._library.get(release.contract.id).pinned:
             raise PublishConflict(f"a person pinned {release.contract.id}; nothing that a model wrote replaces it")
         published = self._library.publish(release, expected_version=release.follows or expected)
@@ -563,6 +572,11 @@ def _unchanged(draft: Draft, contract: Contract, parent: Artifact | None) -> lis
     if not same or _promises(contract) != _promises(was):
         return []
     return [f"the source says what that of {was.name} says, and so does the contract: use {was.id!r} as it is"]
+
+
+def _replaces(release: Release) -> bool:
+    """Whether it is to be the next version of its own parent."""
+    return release.parent is not None and release.parent.partition("@")[0] == release.contract.id
 
 
 def _keeps_id(draft: Draft, parent: Artifact | None) -> bool:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import secrets
+from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 MAX_GUEST_TEXT = 8_000
 """Characters of one piece of guest text that reach a model; the middle of a longer one is left out."""
+
+
+MAX_FIXTURES = 3_000
+"""Characters of one example's files that are shown."""
 
 
 def render(name: str, **values: Any) -> str:
@@ -71,14 +76,27 @@ def _environment() -> jinja2.Environment:
 
 
 def contract_lines(contract: Contract) -> str:
-    """A contract, a line a key and a line an example: half as long as indented JSON."""
-    told = {
-        k: plain(v) if isinstance(v, dict) else json.dumps(v, ensure_ascii=False)
-        for k, v in contract_json(contract).items()
-    }
-    examples = contract_json(contract)["examples"]
-    told["examples"] = "".join(f"\n{n}. {json.dumps(e, ensure_ascii=False)}" for n, e in enumerate(examples, start=1))
+    """A contract, a line a key and a line an example, without what an earlier line says already."""
+    whole = contract_json(contract)
+    told = {k: plain(v) if isinstance(v, dict) else json.dumps(v, ensure_ascii=False) for k, v in whole.items()}
+    told["examples"] = "".join(f"\n{n}. {text}" for n, text in enumerate(_example_lines(whole["examples"]), start=1))
     return "\n".join(f"{key}: {text}" for key, text in told.items())
+
+
+def _example_lines(examples: list[dict[str, Any]]) -> Iterator[str]:
+    """Each example; files that an earlier one has are named by its number, of large ones only the size is told."""
+    seen: dict[str, int] = {}
+    for number, example in enumerate(examples, start=1):
+        shown = dict(example)
+        if example.get("fixtures"):
+            key = json.dumps(example["fixtures"], sort_keys=True)
+            sizes = {path: f"{len(json.dumps(content))} characters" for path, content in example["fixtures"].items()}
+            if key in seen:
+                shown["fixtures"] = f"as in {seen[key]}"
+            elif len(key) > MAX_FIXTURES:
+                shown["fixtures"] = sizes
+            seen.setdefault(key, number)
+        yield json.dumps(shown, ensure_ascii=False)
 
 
 def plain(schema: dict[str, Any]) -> str:
