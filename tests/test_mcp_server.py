@@ -87,7 +87,7 @@ async def test_the_tools_are_three_and_say_what_they_take_and_give(runtime: Runt
     assert set(tools) == {"find_capabilities", "run_capability", "mutate_capability"}
     assert tools["run_capability"].input_schema["properties"]["input"]["type"] == "object"
     draft = tools["mutate_capability"].input_schema["properties"]["draft"]
-    assert set(DRAFT) | {"language"} == set(draft["properties"])
+    assert set(DRAFT) | {"fixtures", "language"} == set(draft["properties"])
     assert set(tools["mutate_capability"].input_schema["properties"]) == {
         "task_description",
         "parent_capability_id",
