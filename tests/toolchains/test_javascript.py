@@ -12,7 +12,7 @@ from metier import Runtime
 from metier.errors import BuildError
 from metier.outcomes import Failed, Ran
 from metier.permissions import Permissions
-from metier.runner import Loaded, Runner
+from metier.runner import Runner
 from metier.sandbox.box import Box
 from metier.sandbox.limits import Limits
 from metier.sandbox.shipped import JAVASCRIPT as ENGINE
@@ -50,13 +50,9 @@ def test_a_source_that_takes_too_long_to_compile_does_not_build(box: Box) -> Non
 def test_the_template_works(box: Box, tmp_path: Path) -> None:
     people = '[{"id": "E1", "name": "Zoë", "title": "Engineer"}]'
     (tmp_path / "employees.json").write_text(people, encoding="utf-8")
-    policy = Permissions.model_validate(
-        {"files": [{"root": "hr", "path": "employees.json", "access": "read"}], "call": ["get_salary_details"]}
-    )
-    loaded: dict[str, Loaded] = {}
-    runner = Runner(box, roots={"hr": tmp_path}, policy=policy, limits=Limits(), resolve=lambda id, version: loaded[id])
-    pay = JAVASCRIPT.build({"capability.js": b"export function run() { return { salary: 5000 } }"}, Workshop(box)).wasm
-    loaded["get_salary_details"] = runner.load(capability(id="get_salary_details", version=1, sha256="1"), pay)
+    (tmp_path / "salaries.json").write_text('[{"employee_id": "E1", "salary": 5000}]', encoding="utf-8")
+    policy = Permissions.model_validate({"files": [{"root": "hr", "path": "*.json", "access": "read"}]})
+    runner = Runner(box, roots={"hr": tmp_path}, policy=policy, limits=Limits())
     whole = JAVASCRIPT.build({"capability.js": template(JAVASCRIPT).encode()}, Workshop(box)).wasm
     program = runner.load(capability(permissions=policy, effects="read"), whole)
     ran, failed = (runner.run(program, {"name": name}) for name in ("Zoë", "Max"))
