@@ -56,7 +56,7 @@ FLOORS = [
         "commits",
         "portable",
     },
-    {"mutation", "replay", "lifecycle", "testing"},
+    {"mutation", "replay", "lifecycle", "testing", "attempt"},
     {"runtime"},
     {"batch", "example_check", "importing", "rebuild", "tidy", "stats"},
     {"cli", "mcp_server", "web", "__main__"},
