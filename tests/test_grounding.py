@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metier.grounding import ground
+from metier.grounding import ground, unexplained
 
 TASK = "What's John's salary?"
 
@@ -71,3 +71,18 @@ def test_long_answers_are_grounded_quickly() -> None:
     start = time.perf_counter()
     ground("a" * 500_000 + " 1,2,3" * 20_000 + " Ann" * 20_000, [{"n": 1}], "x1" * 100_000)
     assert time.perf_counter() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("John earns 85,000 USD, Mary 72000.50.", []),
+        ("John earns 85100 USD.", ["85100"]),
+        ("2 of 3 earn more than 80000.", []),
+        ("Together they earn 157000.5.", ["157000.5"]),
+        ("No employee EMP999; there is EMP001.", []),
+    ],
+)
+def test_a_number_is_explained_by_the_task_or_by_anything_that_was_told(answer: str, found: list[str]) -> None:
+    told = [{"salary": 85000}, {"salary": 72000.5}, "no employee EMP999; the choices: John (EMP001)"]
+    assert unexplained(answer, told, "Who earns more than 80000?") == found

@@ -133,9 +133,21 @@ def test_an_example_task_counts_as_solved(opened: Opened, library: Library) -> N
 
 
 def test_an_answer_that_no_run_explains_is_not_remembered(opened: Opened) -> None:
-    opened(runs("get_salary_details", name="John"), {"content": "John earns 67150 GBP."}).run_sync(TASK)
+    computed = {"content": "John earns 67150 GBP."}
+    answer = opened(runs("get_salary_details", name="John"), computed, computed).run_sync(TASK)
+    assert answer.text == "John earns 67150 GBP."
     with pytest.raises(SetupMissing):
         opened().run_sync(TASK)
+
+
+def test_a_number_that_no_program_returned_is_questioned_once(opened: Opened) -> None:
+    misread = {"content": "John earns 58000 USD."}
+    runtime = opened(runs("get_salary_details", name="John"), misread, {"content": "John earns 85000 USD."})
+    assert runtime.run_sync(TASK).text == "John earns 85000 USD."
+    assert isinstance(runtime.model, ScriptedModel)
+    doubt = runtime.model.requests[2]["messages"][-1]
+    assert (doubt["role"], "58000" in doubt["content"]) == ("user", True)
+    assert opened().run_sync(TASK).text == "John earns 85000 USD."
 
 
 def test_without_a_model_an_unknown_task_names_the_nearest_and_the_ways_on(opened: Opened) -> None:

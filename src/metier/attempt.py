@@ -12,6 +12,7 @@ from metier import events
 from metier.capability import Capability
 from metier.config import Settings
 from metier.errors import ModelError
+from metier.grounding import unexplained
 from metier.library import Library
 from metier.model import ChatModel, Conversation, Tool, ToolCall
 from metier.outcomes import Exists, Failed, Mutation, NotMutated, Ran, Waits
@@ -23,6 +24,10 @@ MAX_EMPTY_REPLIES = 2
 MAX_SAME_RUNS = 2
 """How often one task may run the same capability on the same input."""
 
+DOUBT = (
+    "No program returned these numbers of your answer: {}. Correct what you misread; have a capability compute what "
+    "you computed yourself. If the answer is right as it stands, repeat it."
+)
 WITHHELD = (
     "this changes data, and programs have told you things since the user spoke, so the user has to allow it. Tell the "
     "user what would be changed; it is done when they repeat the task with --allow-writes."
@@ -108,6 +113,8 @@ class Attempt:
     withheld: list[str] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     """The runs that the model called for, so that it is told when it repeats itself."""
+    told: list[Any] = field(default_factory=list)
+    """What programs returned, and the messages of those that failed."""
     heard: bool = False
     """Whether the model has been told anything by a program, which may be more than data."""
     model_calls: int = 0
@@ -117,7 +124,7 @@ class Attempt:
         """Steps until the model answers in words."""
         conversation = Conversation(render("solve"))
         conversation.user(render("task", task=self.task, candidates=self.known))
-        empty = 0
+        empty, doubted = 0, False
         for _ in range(self.hands.settings.agent.steps):
             self.emit(events.ModelAsked("chat", self.model.name))
             reply = await self.model.ask(conversation, TOOLS)
@@ -125,8 +132,12 @@ class Attempt:
             self.emit(events.ModelAnswered("chat", reply.tokens))
             if reply.calls:
                 await self._answer_calls(conversation, reply.calls)
-            elif reply.text.strip():
-                return reply.text.strip()
+            elif text := reply.text.strip():
+                numbers = unexplained(text, self.told, self.task) if self.told and not doubted else []
+                if not numbers:
+                    return text
+                doubted = True
+                conversation.user(DOUBT.format(", ".join(numbers[:8])))
             elif (empty := empty + 1) >= MAX_EMPTY_REPLIES:
                 raise ModelError(f"{self.model.name} answers with empty messages; try another model")
             else:
@@ -174,7 +185,9 @@ class Attempt:
         self.heard, self.model_calls, self.tokens = True, self.model_calls + asked, self.tokens + tokens
         if isinstance(outcome, Ran):
             self.ran.append(outcome)
+            self.told.append(outcome.output)
             return f"{capability.id} returned:\n{fence(outcome.output_text)}"
+        self.told.append(outcome.error)
         hint = ""
         if outcome.kind == "input":
             hint = f"\nIts input schema:\n{fence(plain(capability.input_schema))}"

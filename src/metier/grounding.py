@@ -28,6 +28,17 @@ def ground(answer: str, outputs: Sequence[Any], task: str, *, inputs: Sequence[A
     return max(explaining)[1] if explaining else None
 
 
+def unexplained(answer: str, told: Sequence[Any], task: str) -> list[str]:
+    """The numbers of two digits or more in an answer that are neither in the task nor in anything that was told, in any
+    usual way to write them: misread, computed in the head, or made up."""
+    asked, figures = number_words(task), [_Figures(value) for value in told]
+    return [
+        token
+        for token, percent in number_tokens(answer)
+        if len(token) > 1 and token not in asked and not any(f.cover(token, percent=percent) for f in figures)
+    ]
+
+
 class _Figures:
     """What an output has to explain numbers and names with."""
 
