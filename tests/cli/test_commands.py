@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from metier import Runtime
 from metier.cli import COMMANDS, main
 from metier.errors import MetierError
 from metier.library import Library
+from metier.outcomes import Waits
 from metier.testing import ScriptedProvider
 from tests.conftest import ECHO, says
 from tests.mutation.test_draft import DRAFT
@@ -432,3 +434,13 @@ def test_what_a_program_writes_to_stderr_does_not_mix_with_data(metier: Shell, l
     meta = {"id": "noisy", "summary": "Noisy.", "binary": "noisy.wasm"}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     assert metier("call", "noisy", "{}") == (0, "1\n", "")
+
+
+def test_permissions_of_a_draft_lead_to_its_approval(metier: Shell, library: Library) -> None:
+    (library.path / "metier.toml").write_text('[policy]\ncall = ["get_car_details"]\n', encoding="utf-8")
+    calls = {**DRAFT, "effects": "read", "permissions": {"call": ["get_car_details"]}}
+    with Runtime.open(library.path) as runtime:
+        outcome = runtime.mutator().submit(calls, None, "a test")
+    assert isinstance(outcome, Waits)
+    status, _, said = metier("permissions", "double")
+    assert (status, "waits for a person; `metier approve double`" in said) == (2, True)

@@ -9,7 +9,9 @@ from metier.cli.completing import capability_ids
 from metier.cli.output import print_json, say
 from metier.cli.show import parse_name
 from metier.config import load_settings
+from metier.errors import UsageError
 from metier.library import Library
+from metier.mutation.pending import PendingDrafts
 
 
 @click.command("permissions")
@@ -18,7 +20,11 @@ from metier.library import Library
 def command(cli: Cli, name: str) -> None:
     """Say what a capability asks for, and what of it this library's policy does not allow."""
     library = Library.open(cli.library)
-    capability = library.get(*parse_name(name))
+    id, version = parse_name(name)
+    waits = id in {draft.id for draft in PendingDrafts(library.state).all()}
+    if waits and id not in {c.id for c in library.capabilities()}:
+        raise UsageError(f"{id} is a draft that waits for a person; `metier approve {id}` shows what it asks for")
+    capability = library.get(id, version)
     settings = load_settings(library.path)
     asks = capability.permissions.sentences()
     refused = capability.permissions.beyond(settings.policy)
