@@ -11,6 +11,7 @@ p99 likewise. Absolute times are this machine's, now; the ratios are what to quo
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import shutil
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,8 @@ READ = (
 EFFECTS = 20
 """Effects of one run, where the time of one is measured."""
 ROUNDS = 20
+SIDE_BY_SIDE = 320
+"""Runs by many threads at once, where the time of one is measured."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +260,25 @@ class Bench:
         notes.append("Per item, once all workers run. A machine that does something else on one core shows in both.")
         return Row("metier map on two cores", figures, checks, notes)
 
+    def workers(self) -> Iterator[Row]:
+        library = self._library("workers", {"C": built("c", self.tools), "Python": python.build(SOURCE, self.box)})
+        with Runtime.open(library) as here, Runtime.open(library, workers=2) as there:
+            for name in ("C", "Python"):
+                capability = here.library.get(name.lower())
+                inside, outside = (_executing(runtime, capability, INPUT) for runtime in (here, there))
+                figures = compared({"in a worker process": (outside, 50), "in process": (inside, 50)})
+                ours, own = (figure.median for figure in figures.values())
+                check = ("≤ 1.00 ms beyond a run in process", ours - own <= 1e-3)
+                note = f"{_time(ours - own)} beyond a run in process"
+                yield Row(f"A run in a worker process, {name}, journal on", figures, [check], [note])
+                paces = {
+                    "two worker processes": (functools.partial(_in_threads, outside), 3),
+                    "in process": (functools.partial(_in_threads, inside), 3),
+                }
+                whole = compared(paces, rounds=5)
+                each = {who: Figure(figure.median / SIDE_BY_SIDE, None) for who, figure in whole.items()}
+                yield Row(f"Runs of 16 threads, {name}, time a run", each)
+
     # Effects
 
     def effect_files(self) -> Row:
@@ -349,6 +372,13 @@ def _executing(runtime: Runtime, capability: Capability, input: Any) -> Work:
     return lambda: runtime.execute(capability, input)
 
 
+def _in_threads(work: Work) -> None:
+    """The work many times over, by 16 threads at once."""
+    with ThreadPoolExecutor(16) as threads:
+        for done in [threads.submit(work) for _ in range(SIDE_BY_SIDE)]:
+            done.result()
+
+
 def _must(outcome: Any) -> None:
     if not isinstance(outcome, Ran):
         sys.exit(f"{outcome.capability} does not run: {outcome.error}")
@@ -433,6 +463,7 @@ def rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
         "files": bench.effect_files,
         "call": bench.effect_call,
         "map": bench.batch,
+        "workers": bench.workers,
         "replay": bench.replay,
         "cli": bench.command_line,
     }

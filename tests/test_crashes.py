@@ -17,8 +17,12 @@ from pathlib import Path
 import pytest
 
 from metier import Runtime
+from metier.capability import Contract, Provenance
 from metier.cli import main
-from metier.library import Library
+from metier.library import Library, Release
+from metier.sandbox.box import Box
+from metier.sandbox.shipped import PYTHON
+from metier.toolchains import python
 from tests.test_library import release
 
 KILLS = int(os.environ.get("METIER_KILLS", "16"))
@@ -73,19 +77,20 @@ def counting(folder: Path, store: str) -> Library:
         "[limits]\nseconds = 60\n",
         encoding="utf-8",
     )
-    fields = {
-        "id": "count_up",
-        "summary": "Counts.",
-        "input_schema": {"type": "object"},
-        "output_schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
-        "effects": "write",
-        "permissions": {"files": files, "sql": sql},
-        "source": SOURCE,
-        "examples": [{"input": {}, "output": {"n": 1}}],
-    }
-    with Runtime.open(library.path) as runtime:
-        runtime.mutator().submit(fields, None, "hand", by_hand=True)
-        runtime.mutator().approve("count_up", "a test")
+    contract = Contract.model_validate(
+        {
+            "id": "count_up",
+            "summary": "Counts.",
+            "input_schema": {"type": "object"},
+            "output_schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+            "language": "python",
+            "effects": "write",
+            "permissions": {"files": files, "sql": sql},
+        }
+    )
+    made = Provenance(author="hand", created="2026-01-01T00:00:00+00:00")
+    wasm = python.build(SOURCE, Box())
+    library.publish(Release(contract, wasm, {}, PYTHON.pin, None, made), expected_version=None)
     library.publish(release(), expected_version=None)
     return library
 

@@ -13,9 +13,7 @@ from metier.library import Library
 from metier.outcomes import Ran
 from metier.runtime import Runtime
 from metier.sandbox.workers import Lost, Pool
-
-GRACE_SECONDS = 60.0
-"""What an input may take in a worker on top of its run, which ends by itself: loading, waiting for other writers."""
+from metier.workforce import seconds_of
 
 
 def map_inputs(
@@ -25,10 +23,10 @@ def map_inputs(
 
     A worker that dies takes one input with it. Nothing runs before the first result is asked for.
     """
-    seconds = load_settings(library).limits.seconds
+    seconds = seconds_of(load_settings(library).limits)
     Library.open(library).get(capability, version)
     pool: Pool[Any, dict[str, Any]] = Pool(
-        functools.partial(_mapper, library, capability, version), workers, seconds=2 * seconds + GRACE_SECONDS
+        functools.partial(_mapper, library, capability, version), workers, seconds=seconds
     )
     for result in pool.map(inputs):
         yield {"error": result.reason, "kind": "lost"} if isinstance(result, Lost) else result

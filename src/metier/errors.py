@@ -9,6 +9,7 @@ MetierError                     exit status
 ├── RunFailed                   1   a capability ended with an error; carries the outcome
 ├── BuildError                  1   source that does not build; carries the compiler's words
 ├── InvalidModule               1   wasm that the sandbox does not admit
+├── Overloaded                  1   too many runs wait already; later there is room again
 ├── ModelError                  1   the model's endpoint failed, or answered nonsense
 ├── ApprovalPending             3   a person has to decide first
 └── SetupMissing                4   no model, engine or toolchain, and how to get it
@@ -64,6 +65,10 @@ class BuildError(MetierError):
 
 
 class InvalidModule(MetierError):
+    pass
+
+
+class Overloaded(MetierError):
     pass
 
 

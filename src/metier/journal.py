@@ -217,6 +217,12 @@ class Journal:
         except (ValueError, TypeError, RecursionError):
             return None
 
+    def times_lost(self, capability: Capability, input: Any) -> int:
+        """How often the process was lost in which a version ran on an input."""
+        query = "SELECT count(*) FROM runs WHERE capability = ? AND sha256 IS ? AND kind = 'lost' AND input = ?"
+        rows = self._store.read(query, (capability.id, capability.sha256, schemas.compact(_storable(input))))
+        return int(rows[0][0]) if rows else 0
+
     def recorded_inputs(self, capability: Capability, limit: int) -> Iterator[Recorded]:
         """The latest runs of a version on so many different inputs, newest first, one for each; those that ended well
         or with an error of the program's own. What is damaged is left out."""

@@ -6,6 +6,8 @@ trusted; a failure is looked at once it is more than a wrong input:
 - an output that is none, or not what the schema says, an error with exit status 0, and a trap break the contract;
 - an exception that nobody raised on purpose, and fuel, memory, stack or output used up, break it if an input that
   worked before fails as well: then the program or its data changed. Otherwise the input alone is to blame;
+- a run that was lost with its process counts for nothing once, since the system or a person may have ended that. The
+  second time on the same input the version is quarantined, and the input is tried on no other;
 - everything else is the program's own answer to a bad input, or the host's trouble, and counts for nothing.
 """
 
@@ -94,6 +96,8 @@ class Lifecycle:
         self._journal.run(outcome, capability, task_run_id=task_run_id)
         if not judged or not (capability.live or capability.status == "superseded"):
             return ""
+        if outcome.kind == "lost":
+            return self._lost(outcome, capability)
         certain = breaks_contract(outcome)
         if not certain and not is_doubtful(capability, outcome):
             return ""
@@ -102,6 +106,11 @@ class Lifecycle:
             return ""
         reason = f"{outcome.kind if certain else outcome.code or outcome.kind}: {outcome.error}"
         return self.quarantine(capability, reason, input=(outcome.input,), run_id=outcome.run_id)
+
+    def _lost(self, outcome: Failed, capability: Capability) -> str:
+        if self._journal.times_lost(capability, outcome.input) < 2:
+            return ""
+        return self.quarantine(capability, f"twice on the same input, {outcome.error}", run_id=outcome.run_id)
 
     def replayed(self, comparison: Comparison) -> str:
         """Draws the consequence of a replay: another outcome or output of the same program breaks determinism."""

@@ -25,6 +25,7 @@ FailureKind = Literal[
     "output",
     "effects",
     "module",  # the stored module cannot be run at all
+    "lost",  # the process that ran it ended, and nobody knows how the run would have
 ]
 
 

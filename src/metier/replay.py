@@ -33,6 +33,8 @@ def replay(runner: Runner, load: Callable[[str, int], Loaded], recorded: Recorde
     def compared(difference: str | None) -> Comparison:
         return Comparison(recorded.run_id, recorded.capability, recorded.version, difference)
 
+    if recorded.kind == "lost":
+        return compared("record: the run was lost with its process, and with it all that it had seen")
     try:
         loaded = load(recorded.capability, recorded.version)
     except MetierError as error:

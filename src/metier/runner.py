@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from metier import schemas
 from metier.capability import Capability
-from metier.commits import Commits, NotKept
+from metier.commits import Commits, NotKept, Unsettled
 from metier.effects import INSIDE, OUTSIDE, Context, Door, EffectError, HttpService, SqlSession, SqlStores
 from metier.errors import InvalidModule, MetierError
 from metier.journal import Journal, new_run_id
@@ -145,9 +145,16 @@ class Runner:
             raise InvalidModule(f"{capability.id}: {error}") from None
 
     def run(
-        self, loaded: Loaded, value: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
+        self,
+        loaded: Loaded,
+        value: Any,
+        *,
+        grant: Permissions | None = None,
+        task_run_id: str | None = None,
+        run_id: str | None = None,
     ) -> Ran | Failed:
-        """Runs it on live data and commits what it wrote, if it ended well. `grant` narrows what it may do.
+        """Runs it on live data and commits what it wrote, if it ended well. `grant` narrows what it may do; `run_id`
+        is what the journal is to know the run by, if it is kept there.
 
         Raises:
             LibraryError: other runs that write take too long.
@@ -161,16 +168,20 @@ class Runner:
             except (OSError, NotKept) as error:
                 return _not_run(loaded.capability, value, error)
             if run.writes:
-                return self._committed(run, task_run_id)
+                return self._committed(run, task_run_id, run_id)
             return run.outcome()
 
-    def recover(self) -> None:
-        """Brings to an end what a crash broke off; what cannot be is logged, and kept from the runs it concerns."""
+    def recover(self) -> list[Unsettled]:
+        """Brings to an end what a crash broke off; what cannot be is logged and returned, and kept from the runs it
+        concerns."""
         try:
-            for left in self._commits.settle():
-                log.warning("%s", left)
+            unsettled = self._commits.settle()
         except MetierError as error:
             log.warning("%s", error)
+            return []
+        for left in unsettled:
+            log.warning("%s", left)
+        return unsettled
 
     def _take_turn(self, run: Run, turn: ExitStack) -> None:
         """Two runs that change the same data take turns, or the later would undo the earlier.
@@ -280,12 +291,12 @@ class Runner:
         broken = schemas.violation(capability.input_schema, value, steps=limits.check_steps, seconds=seconds)
         return stdin if broken is None else refused(BROKEN.get(broken.kind, "input"), f"input {broken}")
 
-    def _committed(self, run: Run, task_run_id: str | None) -> Ran | Failed:
+    def _committed(self, run: Run, task_run_id: str | None, run_id: str | None) -> Ran | Failed:
         outcome, capability, entry = run.outcome(), run.capability, None
         if isinstance(outcome, Failed):
             return outcome
         if self._journal is not None:
-            outcome = dataclasses.replace(outcome, run_id=new_run_id())
+            outcome = dataclasses.replace(outcome, run_id=run_id or new_run_id())
             entry = self._journal.entry(outcome, capability, task_run_id=task_run_id)
         try:
             self._commits.keep(run.files.changes(), run.sql, entry)

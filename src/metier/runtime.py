@@ -22,11 +22,9 @@ from metier.aliases import Aliases
 from metier.approval import Always, Approver, NoApprover
 from metier.attempt import Attempt
 from metier.capability import Capability
-from metier.config import Settings, load_settings, root_paths, secret_readers
-from metier.effects import HttpService, SqlStores
+from metier.config import Settings, load_settings, root_paths
 from metier.errors import (
     ApprovalPending,
-    InvalidModule,
     LibraryError,
     MetierError,
     RunFailed,
@@ -34,17 +32,17 @@ from metier.errors import (
     UsageError,
 )
 from metier.grounding import ground
-from metier.journal import Journal, new_run_id
+from metier.journal import new_run_id
 from metier.library import Library
-from metier.lifecycle import Lifecycle
 from metier.memory import TaskMemory, answer_from
 from metier.model import ChatModel, chat_model, provider_embed, resolve_models
 from metier.outcomes import Failed, Mutation, Ran
 from metier.permissions import Permissions
 from metier.prompts import clipped
 from metier.replay import Comparison, replay
-from metier.runner import Loaded, Runner
+from metier.runs import Runs
 from metier.sandbox.box import Box
+from metier.workforce import Workforce
 
 if TYPE_CHECKING:
     from metier.mutation import Demand, Mutator, PendingDrafts
@@ -53,8 +51,6 @@ if TYPE_CHECKING:
 MAX_TASK_CHARACTERS = 100_000
 ALIKE, LIKENESS = 8, 0.5
 """Of one capability at most so many count as nearly the same, from such a cosine on."""
-MAX_LOADED = 256
-"""Programs kept ready in memory."""
 
 NO_MODEL = """\
 memory has no answer to this task, and no model is set.
@@ -103,6 +99,7 @@ class Runtime:
         embedding: str,
         box: Box,
         approver: Approver,
+        workers: int = 0,
     ) -> None:
         self.library = library
         self.settings = settings
@@ -111,26 +108,14 @@ class Runtime:
         self._tester_model = tester_model or self._mutation_model
         self._embedding = embedding
         self._approver = approver
-        self._roots = root_paths(library.path, settings)
-        state = _state_folder(library)
-        self.journal = Journal(state, keep_runs=settings.journal.runs)
-        self.runner = Runner(
-            box,
-            roots=self._roots,
-            policy=settings.policy.ceiling,
-            limits=settings.limits,
-            state=state,
-            resolve=lambda id, version: self.load(library.get(id, version)),
-            http=HttpService(networks=settings.http.networks, secrets=secret_readers(library.path, settings)),
-            stores=SqlStores(settings.stores, library.path),
-            journal=self.journal,
-        )
-        self.memory = TaskMemory(state)
+        self._runs = Runs(library, settings, box)
+        self.workforce = Workforce.of(self._runs, workers) if workers else None
+        self.journal, self.runner, self.lifecycle = self._runs.journal, self._runs.runner, self._runs.lifecycle
+        self.load = self._runs.load
+        self._state = self._runs.state
+        self.memory = TaskMemory(self._state)
         self.aliases = Aliases(library)
-        self.lifecycle = Lifecycle(library, self.journal, settings.lifecycle, self._rehearse)
-        self._state = state
         self._index: CapabilityIndex | None = None
-        self._loaded: dict[tuple[str, int, str], Loaded] = {}
         self._lock = threading.RLock()
 
     @classmethod
@@ -141,11 +126,14 @@ class Runtime:
         model: str | ChatModel | None = None,
         approver: Approver | None = None,
         announce: Callable[[str], None] = lambda _: None,
+        workers: int = 0,
     ) -> Self:
         """The runtime over the library at a path, with the operator's settings and the models of the environment.
 
         `model` is a name such as "openai:gpt-5", or anything that answers a conversation; it goes before metier.toml
-        and the environment. `announce` is told, in a line, what will take long.
+        and the environment. `announce` is told, in a line, what will take long. With `workers`, capabilities run in so
+        many processes, and one that is lost fails its run alone; a script that is started as such then needs
+        `if __name__ == "__main__":` around what it does.
 
         Raises:
             UsageError: the path is no library, or its settings are wrong.
@@ -167,6 +155,7 @@ class Runtime:
             embedding=names.embedding,
             box=Box(stack_bytes=settings.limits.stack_bytes, announce=announce),
             approver=approver or NoApprover(),
+            workers=workers,
         )
         runtime.runner.recover()
         return runtime
@@ -318,22 +307,16 @@ class Runtime:
         self, capability: Capability, input: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
     ) -> Ran | Failed:
         """Runs one version on live data, keeps the run in the journal and draws the consequence for the version's
-        state. `grant` narrows what it may do."""
-        try:
-            outcome = self.runner.run(self.load(capability), input, grant=grant, task_run_id=task_run_id)
-        except InvalidModule as error:
-            said = str(error).removeprefix(f"{capability.id}: ")
-            outcome = Failed(capability.id, capability.version, input, "module", said)
-        outcome = dataclasses.replace(outcome, run_id=outcome.run_id or new_run_id())
-        follows = self.lifecycle.ended(outcome, capability, task_run_id=task_run_id, judged=grant is None)
-        return dataclasses.replace(outcome, consequence=follows) if isinstance(outcome, Failed) and follows else outcome
+        state. `grant` narrows what it may do.
+
+        Raises:
+            Overloaded: there are workers, and too many runs wait for them already.
+        """
+        return (self.workforce or self._runs).execute(capability, input, grant=grant, task_run_id=task_run_id)
 
     def _serves(self, failed: Capability) -> bool:
         """Whether another version took the place of one that only looked at things, so that nothing is done twice."""
         return failed.effects != "write" and self.library.get(failed.id).live
-
-    def _rehearse(self, capability: Capability, input: Any) -> Ran | Failed:
-        return self.runner.rehearse(self.load(capability), input)
 
     def replay(self, run_id: str) -> Comparison:
         """Executes a recorded run once more, offline, and compares it with what it was.
@@ -350,19 +333,6 @@ class Runtime:
             return dataclasses.replace(comparison, difference=told)
         self.lifecycle.replayed(comparison)
         return comparison
-
-    def load(self, capability: Capability) -> Loaded:
-        """A version, ready to run; kept ready for the next time."""
-        key = (capability.id, capability.version, capability.sha256 or "")
-        with self._lock:
-            loaded = self._loaded.get(key) if capability.sha256 else None
-            if loaded is None or loaded.capability != capability:
-                artifact = self.library.load(capability.id, capability.version)
-                loaded = self.runner.load(artifact.capability, artifact.wasm)
-                if len(self._loaded) >= MAX_LOADED:
-                    del self._loaded[next(iter(self._loaded))]
-                self._loaded[key] = loaded
-            return loaded
 
     async def _run_off_loop(self, capability: Capability, input: Any, run_id: str, emit: Emit) -> Ran | Failed:
         emit(events.RunStarted(capability.id, capability.version, input))
@@ -456,7 +426,7 @@ class Runtime:
         return Mutator(
             self.library,
             self.runner,
-            roots=self._roots,
+            roots=root_paths(self.library.path, self.settings),
             settings=self.settings,
             approver=self.approver,
             pending=self.pending(),
@@ -541,8 +511,10 @@ class Runtime:
             work.cancel()
 
     def close(self) -> None:
-        """Lets go of the journal and the memory. What was done stays."""
-        self.journal.close()
+        """Lets go of the journal and the memory, after the runs that workers have under way. What was done stays."""
+        if self.workforce is not None:
+            self.workforce.close()
+        self._runs.close()
         self.memory.close()
         if self._index is not None:
             self._index.close()
@@ -585,14 +557,6 @@ def _answered(answer: Answer) -> events.Answered:
         model_calls=answer.model_calls,
         tokens=answer.tokens,
     )
-
-
-def _state_folder(library: Library) -> Path | None:
-    """Where what is derived and local goes; None where the library cannot be written."""
-    try:
-        return library.make_state()
-    except (MetierError, OSError):
-        return None
 
 
 def _blocking(work: Coroutine[Any, Any, Result]) -> Result:

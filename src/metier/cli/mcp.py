@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from metier.cli.serve import library_path
+from metier.cli.serve import library_path, workers_option
 
 CLIENTS = ("claude", "cursor", "vscode", "json")
 
@@ -24,8 +24,9 @@ CLIENTS = ("claude", "cursor", "vscode", "json")
     type=click.Choice(CLIENTS),
     help="Print what a client needs to start this server, and end.",
 )
+@workers_option
 @click.pass_context
-def command(context: click.Context, library: Path | None, client: str | None) -> None:
+def command(context: click.Context, library: Path | None, client: str | None, workers: int) -> None:
     """Offer the library to another agent: a Model Context Protocol server on stdin and stdout.
 
     The agent finds, runs and writes capabilities. It needs no model of Metier's own: it can be the author itself.
@@ -41,7 +42,7 @@ def command(context: click.Context, library: Path | None, client: str | None) ->
 
     # A KeyboardInterrupt would wait for the thread that waits for stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with Runtime.open(path, announce=lambda line: click.echo(line, err=True)) as runtime:
+    with Runtime.open(path, announce=lambda line: click.echo(line, err=True), workers=workers) as runtime:
         create_server(runtime).run("stdio")
 
 

@@ -10,14 +10,30 @@ import click
 DEFAULT_LIBRARY = "capabilities"
 
 
+workers_option = click.option(
+    "-w",
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=max(2, os.cpu_count() or 1),
+    show_default="cores, at least 2",
+    help="Processes that capabilities run in; 0 runs them in the server's own.",
+)
+
+
 @click.command("serve")
 @click.option("--library", type=click.Path(path_type=Path), help="The library; ./capabilities by default.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback need METIER_TOKEN.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--name", "names", multiple=True, help="A further host name that clients may call the server by.")
+@workers_option
 @click.pass_context
-def command(context: click.Context, library: Path | None, host: str, port: int, names: tuple[str, ...]) -> None:
+def command(
+    context: click.Context, library: Path | None, host: str, port: int, names: tuple[str, ...], workers: int
+) -> None:
     """Offer the library to programs: a JSON API over HTTP. GET / lists what there is.
+
+    Capabilities run in worker processes, so that one that crashes fails its run alone. Each does one
+    run at a time: more of them help where runs wait for other servers.
 
     With METIER_TOKEN in the environment, every request must carry it as `Authorization: Bearer …`.
     """
@@ -27,7 +43,7 @@ def command(context: click.Context, library: Path | None, host: str, port: int, 
     def tell(line: str) -> None:
         click.echo(line, err=True)
 
-    with Runtime.open(library_path(context, library), announce=tell) as runtime:
+    with Runtime.open(library_path(context, library), announce=tell, workers=workers) as runtime:
         serve(
             runtime,
             host=host,

@@ -237,6 +237,12 @@ class Box:
                     define(found.linker, *FOR_JAVASCRIPT, "ii", self._run_javascript, found.keep)
             return found
 
+    def prepare(self) -> None:
+        """Makes what programs of any kind need of the process, which the first of each kind would wait for: above all
+        the address space of their memories. No engine is loaded."""
+        for resident_bytes in (RESIDENT, ENGINE_RESIDENT):
+            self._backend(resident_bytes)
+
     def portable(self) -> Box:
         """Another one on wasmtime's portable interpreter: the same modules on an independent back end."""
         return Box(self._folder, target=PORTABLE, stack_bytes=self.stack_bytes, announce=self.announce)

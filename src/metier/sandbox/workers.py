@@ -157,7 +157,7 @@ class Pool(Generic[Item, Result]):
                         worker.took(answered, time.monotonic())
                 except (EOFError, OSError):
                     worker.process.join()
-                    self._replace(worker, done, f"its process ended ({_how(worker.process.exitcode)})")
+                    self._replace(worker, done, f"its process ended ({how_it_ended(worker.process.exitcode)})")
             elif reason := worker.late(self._seconds):
                 self._replace(worker, done, reason)
 
@@ -194,7 +194,8 @@ def _read(pipe: Connection, items: queue.SimpleQueue[Any]) -> None:
     os._exit(0)
 
 
-def _how(status: int | None) -> str:
+def how_it_ended(status: int | None) -> str:
+    """The exit status of a process in words: the signal that ended it, or the number."""
     if status is not None and status < 0:
         return signal.Signals(-status).name
     return f"status {status}"

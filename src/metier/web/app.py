@@ -7,9 +7,11 @@ Runs are direct: the request's body is the input, the response's body the output
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,6 +29,7 @@ from metier.errors import (
     ApprovalPending,
     MetierError,
     ModelError,
+    Overloaded,
     PublishConflict,
     RunFailed,
     SetupMissing,
@@ -43,11 +46,17 @@ MAX_BODY_BYTES = 8 * 2**20
 KEEP_ALIVE_SECONDS = 15.0
 """Silence after which a stream of events sends a comment, so that nobody between takes it for dead."""
 
+RETRY_SECONDS = "1"
+"""When a request may come again that found too many runs waiting."""
+OTHER_THREADS = 16
+"""Threads beside those of runs that workers have or that wait for one."""
+
 STATUSES: tuple[tuple[type[MetierError], int, str], ...] = (
     (UsageError, 400, "usage"),
     (UnknownCapability, 404, "unknown_capability"),
     (PublishConflict, 409, "conflict"),
     (ApprovalPending, 403, "approval_pending"),
+    (Overloaded, 503, "overloaded"),
     (SetupMissing, 503, "setup_missing"),
     (ModelError, 502, "model"),
     (MetierError, 500, "library"),
@@ -105,7 +114,16 @@ def create_app(
 ) -> Starlette:
     """The ASGI application over a runtime; `web.guard.Guard` explains the rest."""
     api = Api(runtime)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if runtime.workforce is not None:  # so that runs wait where they are counted, and not for a thread
+            threads = runtime.workforce.crew.most_calls + OTHER_THREADS
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, "metier-run"))
+        yield
+
     return Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/", _index),
             Route("/health", api.health),
@@ -142,6 +160,7 @@ class Api:
                 "capabilities": len(library.live()),
                 "broken": len(library.broken()),
                 "model": model.name if model else None,
+                "workers": len(self._runtime.workforce.crew.processes) if self._runtime.workforce else 0,
             }
         )
 
@@ -291,7 +310,10 @@ async def _metier_error(request: Request, error: Exception) -> Response:
     more: dict[str, Any] = {}
     if isinstance(error, RunFailed):
         more = {"code": error.outcome.code, "run_id": error.outcome.run_id}
-    return error_response(*_told(error), **more)
+    response = error_response(*_told(error), **more)
+    if isinstance(error, Overloaded):
+        response.headers["retry-after"] = RETRY_SECONDS
+    return response
 
 
 async def _bad_json(request: Request, error: Exception) -> Response:
