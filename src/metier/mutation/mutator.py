@@ -7,35 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from metier import events
 from metier.aliases import Aliases
-from metier.approval import Approver, Decision, Request
-from metier.capability import Capability, Contract, Example, Language, Provenance, unpublished
+from metier.approval import Approver
+from metier.capability import Capability, Language, unpublished
 from metier.config import Settings
-from metier.errors import BuildError, InvalidModule, PublishConflict, SetupMissing
+from metier.errors import PublishConflict, SetupMissing
 from metier.evidence import Failure
 from metier.journal import Journal
-from metier.library import Artifact, Library, Release, source_text
+from metier.library import Artifact, Library, Release
 from metier.model import ChatModel
-from metier.mutation import gates
+from metier.mutation.asking import Asking
 from metier.mutation.author import Author, brief
 from metier.mutation.desk import Surroundings
 from metier.mutation.draft import Draft, NotADraft, draft_of
 from metier.mutation.independence import Independence
 from metier.mutation.pending import PendingDrafts, Waiting
-from metier.mutation.probing import check_probes
 from metier.mutation.regression import Regression
-from metier.mutation.rights import check_rights
-from metier.mutation.sameness import same_program
-from metier.mutation.trials import Trial, tried
-from metier.mutation.twins import Nearest, Twins, finding
+from metier.mutation.review import Checked, Handed, Review
+from metier.mutation.twins import Nearest, Twins
 from metier.outcomes import Exists, Mutated, Mutation, NotMutated, Waits
 from metier.permissions import Permissions
 from metier.prompts import fingerprint, render
@@ -60,24 +55,6 @@ class Wanted:
     demand: Demand | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A draft after the gates: what they found, and the release that may be published if they found nothing.
-
-    `beyond` is what a person has to approve first; empty where nobody has to. `unfinished` are examples that may not
-    even be run before that.
-    """
-
-    findings: tuple[str, ...]
-    release: Release | None = None
-    beyond: tuple[str, ...] = ()
-    unfinished: tuple[dict[str, Any], ...] = ()
-    apart: tuple[str, ...] = ()
-    """Why it got an id of its own instead of its parent's."""
-    existing: Capability | None = None
-    """What does the same already, where that is what was found."""
-
-
 class Mutator:
     """Makes capabilities for one library."""
 
@@ -96,16 +73,23 @@ class Mutator:
     ) -> None:
         self._library = library
         self._evidence = journal.evidence
-        recorded = settings.lifecycle.recorded_inputs
-        self._regression = Regression(runner, journal, load, Aliases(library), recorded_inputs=recorded)
-        self._twins = Twins(runner, load, nearest)
         self._runner = runner
         self._workshop = Workshop(runner.box, settings.toolchains.unlocked)
         self._roots = roots
         self._settings = settings
-        self._policy = settings.policy
-        self._approver = approver
         self._pending = pending
+        self._asking = Asking(settings.policy, approver)
+        recorded = settings.lifecycle.recorded_inputs
+        self._review = Review(
+            library,
+            runner,
+            roots=roots,
+            policy=settings.policy,
+            asking=self._asking,
+            regression=Regression(runner, journal, load, Aliases(library), recorded_inputs=recorded),
+            twins=Twins(runner, load, nearest),
+            build=self._build,
+        )
 
     async def mutate(
         self,
@@ -164,7 +148,7 @@ class Mutator:
             task,
             parent,
             self._surroundings(parent, neighbours),
-            taken=self._taken(),
+            taken=self._review.taken(),
             steps=agent.mutation_steps,
             tokens=agent.mutation_tokens,
             emit=emit,
@@ -234,13 +218,12 @@ class Mutator:
         """One draft of a model after all gates, that of independence last: it costs the most."""
         if wanted.follows is not None and not _keeps_id(draft, parent):
             return Checked(("this is a repair: keep the id of the parent",))
-        checked = await asyncio.to_thread(
-            self._checked, draft, parent, by, fingerprint("author"), last=last and not wanted.follows
-        )
+        handed = Handed(draft, parent, by, fingerprint("author"), last=last and not wanted.follows)
+        checked = await asyncio.to_thread(self._checked, handed)
         if checked.release is None:
             return checked
         release = dataclasses.replace(checked.release, follows=wanted.follows)
-        if checked.beyond and self._shows_more(release.contract, parent):
+        if checked.beyond and self._asking.shows_more(release.contract, parent):
             return dataclasses.replace(checked, release=release)  # it may not be run yet
         if wanted.demand is not None:
             loaded = self._runner.load(unpublished(release.contract), release.wasm)
@@ -272,7 +255,7 @@ class Mutator:
         return toolchain(language).build(files, self._workshop)
 
     def _surroundings(self, parent: Artifact | None, neighbours: Sequence[Capability] = ()) -> Surroundings:
-        shown = self._grantable(parent)
+        shown = self._asking.grantable(parent)
         parents = parent.capability.permissions if parent else Permissions()
         return Surroundings(
             library=self._library,
@@ -281,7 +264,7 @@ class Mutator:
             roots=self._roots,
             shown=shown,
             open=shown if self._settings.agent.samples else parents,
-            ceiling=self._policy.ceiling,
+            ceiling=self._settings.policy.ceiling,
             languages=installed(unlocked=self._workshop.unlocked),
             neighbours=neighbours,
             research=self._settings.research,
@@ -289,7 +272,7 @@ class Mutator:
 
     def brief(self, task: str, parent: Artifact | None, *, hand_in: str) -> str:
         """What an author outside, a person or a connected agent, has to know to write a draft for a task."""
-        return "\n".join(brief(task, parent, self._surroundings(parent), taken=self._taken(), hand_in=hand_in))
+        return "\n".join(brief(task, parent, self._surroundings(parent), taken=self._review.taken(), hand_in=hand_in))
 
     def submit(
         self,
@@ -313,144 +296,16 @@ class Mutator:
         except NotADraft as problem:
             return NotMutated("the draft is not complete", 1, tuple(problem.findings))
         if not by_hand:
-            return self._settled(self._checked(draft, parent, author), 1)
-        return self._settled(self.check(draft, parent, author, by_hand=True), 1)
+            return self._settled(self._checked(Handed(draft, parent, author)), 1)
+        return self._settled(self._review.check(Handed(draft, parent, author, by_hand=True)), 1)
 
-    def check(
-        self,
-        draft: Draft,
-        parent: Artifact | None,
-        author: str,
-        *,
-        prompt_sha256: str | None = None,
-        by_hand: bool = False,
-        last: bool = False,
-    ) -> Checked:
-        """Takes a draft through all gates, and collects what they find as far as each can do without the others.
-
-        A draft with its parent's id that cannot take its place gets an id of its own where it is the `last` one.
-
-        Raises:
-            SetupMissing: what builds its language is not installed, or may not run.
-        """
-        capability = parent.capability if parent else None
-        contract = draft.contract
-        findings = gates.check_permissions(contract, self._policy, self._roots)
-        apart: Sequence[str] = ()
-        if capability is not None and contract.id == capability.id:
-            apart = gates.check_replacement(contract, capability, by_hand=by_hand)
-            if last and apart:
-                contract = self._sibling(contract)
-            else:
-                findings += apart
+    def _checked(self, handed: Handed) -> Checked:
+        """A model's draft after the gates. A model cannot install anything, but it can write in another language."""
         try:
-            built = self._built(draft)
-            loaded = self._runner.load(unpublished(contract), built.wasm)
-        except (BuildError, InvalidModule) as error:
-            findings += gates.check_contract(contract, self._taken(), capability, least=0)
-            return Checked((f"the source does not build: {error}", *findings))
-        beyond = self._beyond(contract, parent)
-        decision, least = None, 1 if by_hand else gates.MIN_EXAMPLES
-        if self._shows_more(contract, parent):
-            open_ = len(draft.unfinished)
-            findings += gates.check_contract(contract, self._taken(), capability, least=least, open_=open_)
-            decision = Decision(None, "nobody") if findings else self._decide(contract, beyond, draft.source, parent)
-            if findings or not decision.approved:
-                release = self._release(contract, draft, built, capability, author, prompt_sha256, decision, by_hand)
-                return _undecided(findings, decision, release, beyond, draft.unfinished)
-        contract, problems = gates.finished(self._runner, loaded, contract, draft.unfinished)
-        findings += problems + gates.check_contract(contract, self._taken(), capability, least=least)
-        trials = tried(self._runner, loaded, contract.examples)
-        findings += gates.check_examples(trials)
-        findings = findings or self._determinism(contract, loaded, built.wasm, trials)
-        if not findings and capability is not None and contract.id == capability.id:
-            contract, worse = self._carried_on(contract, loaded, capability)
-            if worse and last:
-                contract, apart = self._sibling(contract), worse
-            else:
-                findings = worse
-        findings = findings or check_rights(self._runner, loaded, trials, named=not apart)
-        if not by_hand:
-            findings = findings or _unchanged(draft, contract, parent)
-            findings = findings or check_probes(self._runner, loaded, trials)
-        if findings:
-            return Checked(tuple(dict.fromkeys(findings)))
-        if not by_hand and not apart and (capability is None or contract.id != capability.id):
-            twin = self._twins.twin(loaded, contract, capability)
-            if twin is not None:
-                return Checked((finding(twin, contract),), existing=twin)
-        decision = decision or self._decide(contract, beyond, draft.source, parent)
-        release = self._release(contract, draft, built, capability, author, prompt_sha256, decision, by_hand)
-        checked = Checked((), release) if decision.approved else _undecided([], decision, release, beyond, ())
-        return dataclasses.replace(checked, apart=tuple(apart))
-
-    def _determinism(self, contract: Contract, loaded: Loaded, wasm: bytes, trials: Sequence[Trial]) -> list[str]:
-        portable = self._runner.portable.load(unpublished(contract), wasm)
-        return gates.check_determinism(self._runner, loaded, portable, trials)
-
-    def _carried_on(self, contract: Contract, loaded: Loaded, parent: Capability) -> tuple[Contract, list[str]]:
-        """A replacement's contract with the examples of its parent, and with the inputs on which that failed; and what
-        it does worse."""
-        found = self._regression.check(loaded, contract, parent)
-        if found.problems:
-            return contract, list(found.problems)
-        whole = _with_examples_of(contract, parent)
-        return whole.model_copy(update={"examples": (*whole.examples, *found.examples)}), []
-
-    def _sibling(self, contract: Contract) -> Contract:
-        """The same under an id that is free."""
-        taken = set(self._taken())
-        ids = (f"{contract.id[:60]}_{number}" for number in itertools.count(2))
-        return contract.model_copy(update={"id": next(id for id in ids if id not in taken)})
-
-    def _release(
-        self,
-        contract: Contract,
-        draft: Draft,
-        built: Built,
-        parent: Capability | None,
-        author: str,
-        prompt_sha256: str | None,
-        decision: Decision,
-        by_hand: bool,
-    ) -> Release:
-        provenance = Provenance(
-            author=author,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            prompt_sha256=prompt_sha256,
-            toolchain=built.toolchain if draft.wasm is None else None,
-            approved_by=decision.by,
-        )
-        return Release(
-            contract=contract,
-            wasm=built.wasm,
-            source=draft.files,
-            engine=built.engine,
-            parent=parent.name if parent else None,
-            provenance=provenance,
-            status="active" if by_hand else "candidate",
-        )
-
-    def _checked(
-        self,
-        draft: Draft,
-        parent: Artifact | None,
-        author: str,
-        prompt_sha256: str | None = None,
-        *,
-        last: bool = False,
-    ) -> Checked:
-        """The same for a model, which cannot install anything but can write in another language."""
-        try:
-            return self.check(draft, parent, author, prompt_sha256=prompt_sha256, last=last)
+            return self._review.check(handed)
         except SetupMissing as missing:
-            language = draft.contract.language
+            language = handed.draft.contract.language
             return Checked((f"{language} cannot be built here: {missing}. Write it in another language",))
-
-    def _built(self, draft: Draft) -> Built:
-        if draft.wasm is not None:
-            return Built(draft.wasm, "")
-        return self._build(draft.contract.language, draft.files)
 
     def publish(self, release: Release) -> Capability:
         """Puts a checked release into the library, as a new capability or as the next version of its own parent.
@@ -476,17 +331,8 @@ class Mutator:
             LibraryError: the library cannot be written.
         """
         waiting = self._pending.get(id)
-        release = waiting.release
-        loaded = self._runner.load(unpublished(release.contract), release.wasm)
-        findings = gates.check_permissions(release.contract, self._policy, self._roots)
-        contract, problems = gates.finished(self._runner, loaded, release.contract, waiting.unfinished)
-        trials = tried(self._runner, loaded, contract.examples)
-        findings += problems + gates.check_examples(trials)
-        findings = findings or self._determinism(contract, loaded, release.wasm, trials)
-        findings = findings or check_rights(self._runner, loaded, trials)
-        if not findings and release.parent is not None and release.parent.partition("@")[0] == contract.id:
-            contract, findings = self._carried_on(contract, loaded, self._library.get(contract.id))
-        release = dataclasses.replace(release, contract=contract)
+        contract, findings = self._review.again(waiting)
+        release = dataclasses.replace(waiting.release, contract=contract)
         if findings:
             return NotMutated("the draft does not pass the checks any more", 1, tuple(findings))
         provenance = release.provenance.model_copy(update={"approved_by": by})
@@ -508,71 +354,6 @@ class Mutator:
         except PublishConflict as conflict:
             return NotMutated("someone else published meanwhile", rounds, (str(conflict),))
 
-    def _taken(self) -> Sequence[str]:
-        return [*(c.id for c in self._library.capabilities()), *(b.folder for b in self._library.broken())]
-
-    def _grantable(self, parent: Artifact | None) -> Permissions:
-        """What the author is shown: what a draft gets unasked, or reads as its parent does, within the policy."""
-        usual = self._usual(parent)
-        one_by_one = [
-            *(Permissions(files=(f,)) for f in usual.files),
-            *(Permissions(http=(h,)) for h in usual.http),
-            *(Permissions(sql=(s,)) for s in usual.sql),
-            *(Permissions(call=(c,)) for c in usual.call),
-        ]
-        within = [p for p in one_by_one if not p.beyond(self._policy)]
-        return Permissions(
-            files=tuple(f for p in within for f in p.files),
-            http=tuple(h for p in within for h in p.http),
-            sql=tuple(s for p in within for s in p.sql),
-            call=tuple(c for p in within for c in p.call),
-        )
-
-    def _usual(self, parent: Artifact | None) -> Permissions:
-        """What nobody has to be asked for: what drafts get unasked, and what the parent reads.
-
-        The parent's right to change things is not handed down: the model names the parent."""
-        unasked = self._policy.unasked
-        parents = parent.capability.permissions if parent else Permissions()
-        reads = tuple(f.model_copy(update={"access": "read"}) for f in parents.files)
-        return unasked.model_copy(update={"files": (*unasked.files, *reads), "call": (*unasked.call, *parents.call)})
-
-    def _beyond(self, contract: Contract, parent: Artifact | None) -> tuple[str, ...]:
-        """What a draft asks for beyond the usual, in plain words."""
-        return tuple(contract.permissions.beyond(self._usual(parent)))
-
-    def _shows_more(self, contract: Contract, parent: Artifact | None) -> bool:
-        """Whether already a rehearsal would show the author, or somebody outside, what nobody has allowed yet. What a
-        rehearsal writes is thrown away, so only what is read counts."""
-        files = tuple(f.model_copy(update={"access": "read"}) for f in contract.permissions.files)
-        sql = tuple(
-            s.model_copy(update={"tables": dict.fromkeys(s.tables, ("select",))}) for s in contract.permissions.sql
-        )
-        reads = contract.permissions.model_copy(update={"files": files, "sql": sql})
-        return bool(reads.beyond(self._usual(parent)))
-
-    def _decide(self, contract: Contract, beyond: tuple[str, ...], source: str, parent: Artifact | None) -> Decision:
-        if not beyond:
-            return Decision(True, "policy")
-        parent_source = source_text(parent.source) if parent else None
-        return self._approver.decide(Request(contract, beyond, source, parent_source))
-
-
-def _promises(contract: Contract) -> list[Any]:
-    """What a contract says that a program could do more of, or less."""
-    return [contract.input_schema, contract.output_schema, contract.effects, contract.permissions]
-
-
-def _unchanged(draft: Draft, contract: Contract, parent: Artifact | None) -> list[str]:
-    """Why a draft is its parent once more."""
-    if parent is None or contract.language != parent.capability.language:
-        return []
-    was = parent.capability
-    same = same_program(draft.source, source_text(parent.source), contract.language)
-    if not same or _promises(contract) != _promises(was):
-        return []
-    return [f"the source says what that of {was.name} says, and so does the contract: use {was.id!r} as it is"]
-
 
 def _replaces(release: Release) -> bool:
     """Whether it is to be the next version of its own parent."""
@@ -581,31 +362,3 @@ def _replaces(release: Release) -> bool:
 
 def _keeps_id(draft: Draft, parent: Artifact | None) -> bool:
     return parent is not None and draft.contract.id == parent.capability.id
-
-
-def _undecided(
-    findings: list[str],
-    decision: Decision,
-    release: Release,
-    beyond: tuple[str, ...],
-    unfinished: tuple[dict[str, Any], ...],
-) -> Checked:
-    """A draft that is not published yet: it has findings, a person said no, or it waits for one."""
-    if findings:
-        return Checked(tuple(dict.fromkeys(findings)))
-    if decision.approved is False:
-        return Checked((f"its permissions were not approved: {', '.join(beyond)}: {decision.reason}. Ask for less.",))
-    return Checked((), release, beyond, unfinished)
-
-
-def _with_examples_of(contract: Contract, parent: Capability | None) -> Contract:
-    """A new version carries its parent's frozen examples on, in front of its own."""
-    if parent is None or parent.id != contract.id:
-        return contract
-
-    def key(example: Example) -> str:
-        return canonical([example.task, example.input, example.fixtures])
-
-    frozen = {key(example) for example in parent.examples}
-    own = tuple(example for example in contract.examples if key(example) not in frozen)
-    return contract.model_copy(update={"examples": (*parent.examples, *own)})
