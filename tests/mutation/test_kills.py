@@ -103,7 +103,7 @@ def test_a_kill_at_any_step_leaves_all_as_before_or_all_as_after(
         if process.exitcode == 0:
             break
         steps += 1
-    assert steps > 5
+    assert steps > 3
     assert seen == {"before", "after"}
 
 

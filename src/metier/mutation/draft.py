@@ -128,9 +128,11 @@ def fields_of(reply: Reply) -> tuple[Mapping[str, Any], str | None]:
 
 
 def completed(fields: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a draft, with what it leaves out as in an earlier one."""
+    """The fields of a draft, with what it leaves out as in an earlier one. A draft that names itself and has a source
+    has its own language too, which is the first one where it says nothing."""
     said = {name: value for name, value in fields.items() if value is not None and (name != "source" or value)}
-    return {**{name: value for name, value in kept.items() if name in FIELDS}, **said}
+    own = {"language"} if {"id", "source"} <= said.keys() else set()
+    return {**{name: value for name, value in kept.items() if name in FIELDS and name not in own}, **said}
 
 
 def _object_in(text: str) -> dict[str, Any]:
