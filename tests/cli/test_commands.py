@@ -333,6 +333,13 @@ def test_wasm_is_added(metier: Shell, tmp_path: Path) -> None:
     assert "the contract lacks" in metier("add", str(module), "--id", "third")[2]
 
 
+def test_a_version_that_was_quarantined_is_rolled_back_to_with_a_word(metier: Shell, library: Library) -> None:
+    library.set_status("get_salary_details", "quarantined")
+    status, out, err = metier("rollback", "get_salary_details", "1")
+    assert (status, out) == (0, "")
+    assert "get_salary_details@1 was quarantined; `metier history get_salary_details` says why" in err
+
+
 def test_map_keeps_the_order_and_goes_on_where_it_stopped(metier: Shell, library: Library, tmp_path: Path) -> None:
     folder = library.path / "echo"
     folder.mkdir()

@@ -10,7 +10,7 @@ from pathlib import Path
 import wasmtime
 from wasmtime.component import Component, Linker
 
-from metier.portable.binary import Reader, name, section, sections, vector
+from metier.sandbox.binary import Reader, name, section, sections, vector
 from metier.sandbox.modules import COMPONENT_MAGIC
 
 CORE_MODULE = 1

@@ -11,10 +11,10 @@ import wasmtime
 
 from metier.errors import InvalidModule
 from metier.library import Artifact
-from metier.portable.binary import sections
 from metier.portable.instructions import Renumbering
 from metier.portable.linking import MAGIC, Export, Module, add_start, merged, parsed
 from metier.portable.standalone import standalone
+from metier.sandbox.binary import sections
 from metier.sandbox.box import Box
 from tests.conftest import ECHO, capability
 from tests.portable.stock import Stock

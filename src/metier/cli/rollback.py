@@ -17,6 +17,8 @@ from metier.cli.output import note, opened, print_json
 def command(cli: Cli, id: str, version: int) -> None:
     """Publish an earlier version again, as the next one. Nothing is lost: the present version stays in the history."""
     with opened(cli) as runtime:
+        if runtime.library.get(id, version).status == "quarantined":
+            note(f"{id}@{version} was quarantined; `metier history {id}` says why")
         published = runtime.lifecycle.roll_back(id, version, who())
     if cli.as_json:
         print_json({"id": published.id, "version": published.version, "from": version, "status": published.status})

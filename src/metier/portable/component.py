@@ -16,8 +16,8 @@ from collections import defaultdict
 from typing import Final
 
 from metier.errors import InvalidModule
-from metier.portable.binary import Reader, name, section, sections, signed, unsigned, vector
 from metier.portable.linking import DATA_COUNT, MAGIC
+from metier.sandbox.binary import Reader, name, section, sections, signed, unsigned, vector
 from metier.sandbox.modules import COMPONENT_MAGIC
 
 CORE_MODULE, CORE_INSTANCE, COMPONENT, INSTANCE, ALIAS, TYPE, CANON, IMPORT, EXPORT = 1, 2, 4, 5, 6, 7, 8, 10, 11

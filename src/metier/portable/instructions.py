@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from metier.errors import InvalidModule
-from metier.portable.binary import Reader, unsigned
+from metier.sandbox.binary import Reader, unsigned
 
 END, CALL, RETURN_CALL, REF_FUNC = 0x0B, 0x10, 0x12, 0xD2
 CALL_INDIRECT, RETURN_CALL_INDIRECT, BR_TABLE, TRY_TABLE = 0x11, 0x13, 0x0E, 0x1F

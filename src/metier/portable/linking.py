@@ -11,8 +11,8 @@ from functools import partial
 from typing import Final
 
 from metier.errors import InvalidModule
-from metier.portable.binary import Reader, name, section, sections, signed, unsigned, vector
 from metier.portable.instructions import Renumbering
+from metier.sandbox.binary import Reader, name, section, sections, signed, unsigned, vector
 
 MAGIC: Final = b"\0asm\x01\0\0\0"
 PAGE: Final = 65536

@@ -17,9 +17,9 @@ import wasmtime
 from metier.errors import InvalidModule, SetupMissing
 from metier.library import Artifact
 from metier.permissions import Permissions
-from metier.portable.binary import Reader, sections, unsigned
 from metier.portable.component import composed
 from metier.portable.linking import DATA, Export, Module, add_start, merged, parsed
+from metier.sandbox.binary import Reader, sections, unsigned
 from metier.sandbox.modules import check_bytes, names_import
 from metier.sandbox.shipped import JAVASCRIPT, PYTHON, Shipped
 from metier.toolchains.carrier import carrier
