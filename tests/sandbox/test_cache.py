@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def test_code_is_compiled_once(folder: Path) -> None:
     CompiledCode(ENGINE, folder).module(ECHO, Limits())
     assert entries(folder)[0].stat().st_mtime_ns == stamp
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_an_engine_is_compiled_by_one_while_others_wait_for_it(folder: Path) -> None:
+    announced: list[str] = []
+
+    def load(_: int) -> None:
+        CompiledCode(ENGINE, folder).engine("an engine", lambda: ECHO, lambda: announced.append("compiling"))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(load, range(4)))
+    assert announced == ["compiling"]
 
 
 def flip_a_bit(entry: Path) -> None:

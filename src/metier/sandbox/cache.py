@@ -23,12 +23,16 @@ from typing import IO, TypeVar
 import wasmtime
 from wasmtime.component import Component
 
+from metier.errors import LibraryError
+from metier.locks import exclusive
 from metier.sandbox.compiler import compile_module
 from metier.sandbox.limits import Limits
 
 log = logging.getLogger(__name__)
 PART = 2**20
 """Bytes that are read at a time, so that code of any size takes no memory of its own."""
+TURN_SECONDS = 120.0
+"""How long a process waits for another one to compile what it needs too."""
 Code = TypeVar("Code", wasmtime.Module, Component)
 
 
@@ -70,7 +74,7 @@ class CompiledCode:
             announce()
             file.write(Component(self._engine, wasm()).serialize())
 
-        return self._load(Component, key, compiled)
+        return self._load(Component, key, compiled, in_turn=True)
 
     def engine(self, key: str, wasm: Callable[[], bytes], announce: Callable[[], None]) -> wasmtime.Module:
         """The same for an engine that is a core module; it is compiled by a process of its own."""
@@ -79,7 +83,7 @@ class CompiledCode:
             announce()
             compile_module(wasm(), Limits(), file, self._target)
 
-        return self._load(wasmtime.Module, key, compiled)
+        return self._load(wasmtime.Module, key, compiled, in_turn=True)
 
     def has(self, key: str) -> bool:
         return self._path(key).exists()
@@ -88,17 +92,28 @@ class CompiledCode:
         name = hashlib.sha256(f"{key} {self._setting}".encode()).hexdigest()
         return self._folder / f"{name[:40]}.cwasm"
 
-    def _load(self, kind: type[Code], key: str, compile_into: Callable[[IO[bytes]], None]) -> Code:
+    def _load(
+        self, kind: type[Code], key: str, compile_into: Callable[[IO[bytes]], None], *, in_turn: bool = False
+    ) -> Code:
+        """The code, compiled if it is not there. With `in_turn` one process does that while others wait for it."""
         path = self._path(key)
+        if (found := self._kept(kind, path)) is not None:
+            return found
+        with self._own_folder() as folder, _turn(Path(folder, path.name)) if in_turn else contextlib.nullcontext():
+            if in_turn and (found := self._kept(kind, path)) is not None:
+                return found
+            with _private_file(Path(folder, path.name)) as fresh:
+                with fresh.open("r+b") as file:
+                    compile_into(file)
+                kept = folder == self._folder and self._keep(fresh, path)
+                return kind.deserialize_file(self._engine, str(path if kept else fresh))
+
+    def _kept(self, kind: type[Code], path: Path) -> Code | None:
+        """What the cache has, if it is what was put there. Code of another wasmtime version wasmtime itself refuses."""
         if self._is_authentic(path):
-            # Code of another wasmtime version is refused by wasmtime itself, and then replaced.
             with contextlib.suppress(wasmtime.WasmtimeError):
                 return kind.deserialize_file(self._engine, str(path))
-        with self._own_folder() as folder, _private_file(Path(folder, path.name)) as fresh:
-            with fresh.open("r+b") as file:
-                compile_into(file)
-            kept = folder == self._folder and self._keep(fresh, path)
-            return kind.deserialize_file(self._engine, str(path if kept else fresh))
+        return None
 
     def _own_folder(self) -> contextlib.AbstractContextManager[Path | str]:
         """A folder that nobody else can write to: the cache's, or else one that is gone afterwards."""
@@ -153,6 +168,15 @@ class CompiledCode:
                 with contextlib.suppress(FileExistsError):
                     os.link(temporary, path)  # keeps the key of whoever came first
             return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """One process at a time for what `path` is to hold; one that has waited too long goes on all the same."""
+    with contextlib.ExitStack() as turn:
+        with contextlib.suppress(LibraryError, OSError):
+            turn.enter_context(exclusive(path.with_suffix(".lock"), timeout=TURN_SECONDS))
+        yield
 
 
 @contextlib.contextmanager
