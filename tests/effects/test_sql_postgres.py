@@ -271,6 +271,24 @@ def test_answers_are_bounded_and_a_change_whose_answer_is_too_large_is_undone(op
         opened().run(understood(endless, [], "postgresql"), 20, all_of_it)
 
 
+def test_a_row_that_is_too_large_stays_on_the_server(opened: Opened, server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as db:
+        db.execute("INSERT INTO public.a VALUES ('small'), (repeat('x', 50000000))")
+        connection = opened()
+        for text in (
+            "SELECT x FROM a ORDER BY x",
+            "SELECT x AS metier_row FROM a",
+            "WITH all_of_it AS (SELECT x FROM a) SELECT x, 1 FROM all_of_it",
+        ):
+            with pytest.raises(EffectError, match="a row is larger") as caught:
+                connection.run(understood(text, [], "postgresql"), 20, all_of_it)
+            assert caught.value.kind == "too_large"
+        other = "SELECT 1 AS n, x AS n FROM a WHERE length(x) < 9 UNION ALL SELECT 7, 'b' ORDER BY 1 DESC"
+        answer = connection.run(understood(other, [], "postgresql"), 20, all_of_it)
+        assert (answer["columns"], answer["rows"]) == (["n", "n"], [[7, "b"], [1, "small"]])
+        db.execute("DELETE FROM public.a")
+
+
 def test_a_run_sees_one_snapshot_and_does_not_write_over_others(opened: Opened, server: str) -> None:
     with psycopg.connect(server, autocommit=True) as db:
         db.execute("INSERT INTO public.notes (id, text) VALUES (1000, 'a')")

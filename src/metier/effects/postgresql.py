@@ -57,6 +57,10 @@ CLUSTER: Final = "SELECT system_identifier::text FROM pg_control_system()"
 and the cluster, where a role may ask for it."""
 
 
+TOO_LARGE: Final = "metier: the row is too large"
+"""How the server says so."""
+
+
 class PostgresqlConnection:
     """One transaction on one database. `writes`: whether the run may change data at all."""
 
@@ -123,7 +127,8 @@ class PostgresqlConnection:
             if not statement.returns_rows:
                 cursor.execute(statement.sql.encode(), statement.parameters)
                 return {"columns": [], "rows": [], "row_count": max(0, cursor.rowcount)}
-            stream: Any = cursor.stream(statement.sql.encode(), statement.parameters)  # a generator, by its code
+            sql = _rows_bounded(statement, 2 * self._limits.effect_bytes)
+            stream: Any = cursor.stream(sql.encode(), statement.parameters)  # a generator, by its code
             with closing(stream) as rows:
                 first = next(rows, None)
                 if first is not None:
@@ -247,9 +252,27 @@ def _load_as_json(connection: psycopg.Connection[Any]) -> None:
             connection.adapters.register_loader(name, loader)
 
 
+def _rows_bounded(statement: Statement, most_bytes: int) -> str:
+    """A statement that reads, with rows beyond so many bytes of text refused by the server: here they come whole.
+
+    The error is that of a text which is no number; it hangs on the row, or the planner would raise it at once. The
+    order stays, since a subquery that sorts is not taken apart.
+    """
+    if statement.writes or not statement.sql.lstrip().upper().startswith(("SELECT", "WITH")):
+        return statement.sql
+    row = "CAST(ROW(metier_row.*) AS text)"
+    refusal = f"CAST('{TOO_LARGE}' || left({row}, 0) AS integer) = 0"
+    return (
+        f"SELECT metier_row.* FROM ({statement.sql}) AS metier_row "  # noqa: S608  (of a checked statement)
+        f"WHERE CASE WHEN octet_length({row}) > {most_bytes} THEN {refusal} ELSE true END"
+    )
+
+
 def _translated(error: psycopg.Error) -> EffectError:
     """Without details: they quote rows that need not be the program's to read."""
     state = error.sqlstate
+    if TOO_LARGE in (error.diag.message_primary or ""):
+        return EffectError("too_large", "a row is larger than an answer may be")
     if state is None:
         lost = type(error).__name__ in ("OperationalError", "InterfaceError")
         return EffectError("unavailable" if lost else "invalid", f"the database failed ({type(error).__name__})")
