@@ -19,7 +19,9 @@ import pytest
 from metier import Runtime
 from metier.cli import main
 from metier.errors import BuildError
+from metier.outcomes import Mutated
 from metier.sandbox.box import Box
+from metier.testing import ScriptedModel
 from metier.toolchains import TOOLCHAINS, go, reference, rust, template, toolchain, zigcc
 from metier.toolchains.lock import problem_with_lock
 from tests.toolchains.compilers import COMPILED, build, need
@@ -79,6 +81,25 @@ def test_the_second_task_of_the_worked_example_is_published_and_runs(language: s
     assert (capability.engine is None) == (language not in ("python", "javascript"))
     assert metier(hr, "show", capability.id, "--source") == (0, text)
     assert metier(hr, "test", capability.id)[0] == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_model_writes_the_second_task_through_all_gates(language: str, tmp_path: Path) -> None:
+    need(language)
+    library = Path(shutil.copytree(HR, tmp_path / "hr"))
+    with (library / "metier.toml").open("a", encoding="utf-8") as settings:
+        settings.write('\n[agent]\nindependence = "off"\n')
+    source = (SALARY / toolchain(language).file_name).read_text("utf-8")  # type: ignore[arg-type]
+    contract = json.loads((SALARY / "contract.json").read_text("utf-8"))
+    draft = {**contract, "id": "get_salary_in", "language": language, "source": source}
+    model = ScriptedModel([{"tool_calls": [{"name": "submit_capability", "arguments": draft}]}])
+    with Runtime.open(library, model=model) as runtime:
+        task = f"What's John's salary in GBP? Write it in {language}."
+        outcome, _, _ = runtime.mutate_sync(task, "get_salary_details", lambda _: None)
+        assert isinstance(outcome, Mutated), outcome
+        assert (outcome.capability.language, outcome.capability.parent) == (language, "get_salary_details@1")
+        output = runtime.call("get_salary_in", {"name": "Kenji Tanaka", "currency": "EUR"})
+    assert output == {"name": "Kenji Tanaka", "salary": 57195.77, "currency": "EUR"}
 
 
 @pytest.mark.parametrize("language", TEMPLATES)

@@ -7,7 +7,10 @@ static metier_json *table(const char *name) {
     if (file == NULL) metier_error("file_error", "%s cannot be read", path);
     metier_text text = metier_read_all(file);
     fclose(file);
-    return metier_parse(text.data, text.length, NULL);
+    const char *wrong = NULL;
+    metier_json *rows = metier_parse(text.data, text.length, &wrong);
+    if (rows == NULL) metier_error("file_error", "%s is not JSON: %s", path, wrong);
+    return rows;
 }
 
 static const metier_json *row(const metier_json *rows, const char *key, const char *wanted) {
@@ -26,6 +29,7 @@ int main(void) {
     const metier_json *person = row(table("employees"), "name", name);
     if (person == NULL) metier_error("not_found", "no employee named %s", name);
     const metier_json *pay = row(table("salaries"), "employee_id", metier_as_string(metier_get(person, "id")));
+    if (pay == NULL) metier_error("not_found", "%s has no salary on record", name);
     const metier_json *rates = metier_get(table("exchange_rates"), "rates");
     double to = metier_as_number(metier_get(rates, currency), 0);
     if (to == 0) metier_error("unknown_currency", "no rate for %s", currency);

@@ -11,7 +11,10 @@ static Row table(const std::string &name) {
     if (file == nullptr) metier_error("file_error", "%s cannot be read", name.c_str());
     metier_text text = metier_read_all(file);
     fclose(file);
-    return metier_parse(text.data, text.length, nullptr);
+    const char *wrong = nullptr;
+    Row rows = metier_parse(text.data, text.length, &wrong);
+    if (rows == nullptr) metier_error("file_error", "%s is not JSON: %s", name.c_str(), wrong);
+    return rows;
 }
 
 static std::map<std::string, Row> by(Row rows, const char *key) {
@@ -31,6 +34,7 @@ int main() {
     auto person = employees.find(name);
     if (person == employees.end()) metier_error("not_found", "no employee named %s", name.c_str());
     Row pay = by(table("salaries"), "employee_id")[metier_as_string(metier_get(person->second, "id"))];
+    if (pay == nullptr) metier_error("not_found", "%s has no salary on record", name.c_str());
     Row rates = metier_get(table("exchange_rates"), "rates");
     Row to = metier_get(rates, currency.c_str());
     if (to == nullptr) metier_error("unknown_currency", "no rate for %s", currency.c_str());
