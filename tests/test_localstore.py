@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sqlite3
 import subprocess
 import sys
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,25 @@ notes = LocalStore(Path(sys.argv[1]), layout=1, tables="CREATE TABLE notes (text
 for n in range(50):
     assert notes.write("INSERT INTO notes VALUES (?)", [(f"{sys.argv[2]} {n}",)])
 """
+
+
+def first_write(path: Path, number: int, together: Barrier) -> None:
+    notes = LocalStore(path, layout=1, tables="CREATE TABLE notes (text TEXT)", write_ahead=True)
+    together.wait()
+    notes.write("INSERT INTO notes VALUES (?)", [(str(number),)])
+
+
+def test_first_writes_at_one_moment_are_all_kept_with_a_write_ahead_log(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    for attempt in range(12):  # without waiting, about one in thirty is lost
+        path, together = tmp_path / f"notes{attempt}.sqlite", context.Barrier(6)
+        writers = [context.Process(target=first_write, args=(path, number, together)) for number in range(6)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert store(path).read("SELECT count(*) FROM notes") == [(6,)]
 
 
 @pytest.mark.parametrize("spoiled", [False, True])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ Result = TypeVar("Result")
 
 BUSY_SECONDS = 10.0
 """How long one process waits for another's transaction."""
+BUSY_PAUSE = 0.005
+"""Seconds between attempts where SQLite itself does not wait."""
 
 _UNUSABLE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 """Result codes after which a file is begun anew: damaged, not a database, or of another layout."""
@@ -131,7 +134,7 @@ class LocalStore:
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 if self._write_ahead:
-                    connection.execute("PRAGMA journal_mode = WAL")
+                    _write_ahead(connection)
                     connection.execute("PRAGMA synchronous = NORMAL")
                 self._lay_out(connection)
             except BaseException:
@@ -196,6 +199,20 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         connection.rollback()
         raise
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Has the file keep a write-ahead log. SQLite refuses that at once, without waiting, while others look at the file
+    for the first time as well."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(BUSY_PAUSE)
 
 
 def _layout(connection: sqlite3.Connection) -> int:

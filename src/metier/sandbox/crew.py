@@ -36,6 +36,8 @@ MOST_ITEMS: Final = 10_000
 """What a worker answers before another takes its place, against what piles up slowly."""
 MOST_IDLE_DEATHS: Final = 3
 """Workers that may be found dead, besides all that there were, before an item counts as lost."""
+BROUGHT_SECONDS: Final = 10.0
+"""How long the end waits for starts that are under way."""
 OUT_OF_MEMORY: Final = 77
 """Exit status of a worker that did not get the memory that it asked for."""
 
@@ -135,6 +137,8 @@ class Crew(Generic[Item, Result]):
         atexit.unregister(self._end_all)
         with self._lock:
             self._closed = self._ended = True
+            # One whose start is broken off by the end of this process says so on stderr, at length.
+            self._settled.wait_for(lambda: not self._coming, BROUGHT_SECONDS)
             workers, self._workers, free, self._free = self._workers, set(), self._free, []
         for worker in workers:
             _kill(worker)
@@ -220,6 +224,7 @@ class Crew(Generic[Item, Result]):
         except OSError as error:
             with self._lock:
                 self._coming -= 1
+                self._settled.notify_all()
             self._not_brought(f"no process can be started: {error}")
             return
         finally:
@@ -227,6 +232,7 @@ class Crew(Generic[Item, Result]):
         with self._lock:
             self._coming -= 1
             self._workers.add(worker)
+            self._settled.notify_all()
             wanted = not self._ended
         reason = ""
         try:
