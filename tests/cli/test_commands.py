@@ -302,6 +302,7 @@ def test_python_source_is_added_and_edited_into_the_next_version(metier: Shell, 
     contract.write_text(json.dumps({k: v for k, v in DRAFT.items() if k != "source"}), encoding="utf-8")
     assert metier.json("add", str(source), "--contract", str(contract)) == {"id": "double", "version": 1}
     assert metier.json("call", "double", '{"n": 4}') == {"twice": 8}
+    assert "checked\n  examples: 3 hold\n  determinism: the same on two back ends\n" in metier("show", "double")[1]
     source.write_text(DRAFT["source"].replace("2 *", "3 *"), encoding="utf-8")
     status, _, err = metier("add", str(source))
     assert status == 1

@@ -48,6 +48,8 @@ def _page(artifact: Artifact, texts: dict[str, str]) -> str:
     lines = [f"{c.name}  {c.language}, {c.effects}, {c.status}{', pinned' if c.pinned else ''}{made}", c.summary, ""]
     lines += [f"{'input':7} {json.dumps(c.input_schema, ensure_ascii=False)}"]
     lines += [f"{'output':7} {json.dumps(c.output_schema, ensure_ascii=False)}", ""]
+    seen = c.provenance.gates if c.provenance else {}
+    lines += ["checked", *(f"  {gate}: {what}" for gate, what in seen.items()), ""] if seen else []
     lines += ["may", *(f"  {ask}" for ask in c.permissions.sentences() or ["compute, and nothing else"]), ""]
     for e in c.examples:
         outcome = f"error {e.error.kind or ''}" if e.error else json.dumps(e.output, ensure_ascii=False)
