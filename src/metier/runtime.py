@@ -149,9 +149,7 @@ class Runtime:
             settings,
             model=given or (chat_model(names.chat, settings.model) if names.chat else None),
             mutation_model=chat_model(names.mutation, settings.model) if names.mutation and given is None else None,
-            tester_model=chat_model(tester, settings.model)
-            if (tester := settings.model.tester) and not given
-            else None,
+            tester_model=chat_model(tester, settings.model) if tester else None,
             embedding=names.embedding,
             box=Box(stack_bytes=settings.limits.stack_bytes, announce=announce),
             approver=approver or NoApprover(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from metier.errors import InvalidModule
+from metier.sandbox.binary import section, signed, unsigned
 
 MAGIC = b"\0asm\x01\0\0\0"
 PAGE = 65536
@@ -34,9 +35,9 @@ def with_memory(wasm: bytes, memory: bytes, exports: Collection[str]) -> bytes:
             content = _exports(content, exports)
         elif number in (DATA, DATA_COUNT):
             continue
-        made += _section(number, content)
+        made += section(number, content)
     segments = [_segment(start, memory[start:end]) for start, end in _stretches(memory)]
-    return bytes(made + _section(DATA, unsigned(len(segments)) + b"".join(segments)))
+    return bytes(made + section(DATA, unsigned(len(segments)) + b"".join(segments)))
 
 
 def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
@@ -90,11 +91,7 @@ def _stretches(memory: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _segment(address: int, data: bytes) -> bytes:
-    return b"\x00\x41" + _signed(address) + b"\x0b" + unsigned(len(data)) + data
-
-
-def _section(number: int, content: bytes) -> bytes:
-    return bytes([number]) + unsigned(len(content)) + content
+    return b"\x00\x41" + signed(address) + b"\x0b" + unsigned(len(data)) + data
 
 
 def _read(wasm: bytes, at: int) -> tuple[int, int]:
@@ -107,22 +104,3 @@ def _read(wasm: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-
-
-def unsigned(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _signed(value: int) -> bytes:
-    """Signed LEB128 of a number that is not negative: the final byte keeps a bit for the sign."""
-    encoded = bytearray()
-    while value > 0x3F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
