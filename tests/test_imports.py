@@ -31,6 +31,8 @@ FLOORS = [
     {
         "library",
         "aliases",
+        "lineage",
+        "changes",
         "version_folder",
         "retrieval",
         "memory",
@@ -67,6 +69,8 @@ FLOORS = [
 PEERS = {
     "library": {"version_folder"},
     "aliases": {"library"},
+    "lineage": {"library"},
+    "changes": {"library"},
     "journal": {"evidence", "usage"},
     "model": {"endpoints", "model_clients", "model_embeddings", "model_failures"},
     "model_embeddings": {"endpoints", "model_clients", "model_failures"},

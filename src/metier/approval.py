@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,3 +48,11 @@ class Always:
 
     def decide(self, request: Request) -> Decision:
         return Decision(self._approved, "policy", "this library gives drafts no more than [policy.unasked]")
+
+
+def who() -> str:
+    """The person, as provenance keeps them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"

@@ -195,14 +195,29 @@ class Journal:
 
         return self._store.transact(whole)
 
-    def recent(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The latest runs, newest first, each as a JSON-able object with the task that it served."""
+    def recent(
+        self,
+        limit: int = 20,
+        *,
+        capability: str | None = None,
+        failed: bool | None = None,
+        before: str | None = None,
+        run_id: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """The latest runs, newest first, each as a JSON-able object with the task that it served.
+
+        Only those of a `capability`, those that `failed` or did not, those `before` the run with this id, or the one
+        with the `run_id`, where that is said.
+        """
         names = ("run_id", "at", "capability", "version", "input", "output", "error", "kind", "fuel", "seconds")
         columns = ", ".join(f"r.{name}" for name in names)
         rows = self._store.read(
             f"SELECT {columns}, t.task, t.route, t.answer FROM runs r"  # noqa: S608  # names from above
-            " LEFT JOIN tasks t ON t.run_id = r.task_run_id ORDER BY r.seq DESC LIMIT ?",
-            (limit,),
+            " LEFT JOIN tasks t ON t.run_id = r.task_run_id"
+            " WHERE (?2 IS NULL OR r.capability = ?2) AND (?3 IS NULL OR (r.kind IS NOT NULL) = ?3)"
+            " AND (?4 IS NULL OR r.seq < (SELECT seq FROM runs WHERE run_id = ?4))"
+            " AND (?5 IS NULL OR r.run_id = ?5) ORDER BY r.seq DESC LIMIT ?1",
+            (limit, capability, failed, before, run_id),
         )
         return [_readable(dict(zip((*names, "task", "route", "answer"), row, strict=True))) for row in rows]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from metier.approval import who
 from metier.cli import Cli
-from metier.cli.approval import terminal_approver, who
+from metier.cli.approval import terminal_approver
 from metier.cli.outcome import say_published
 from metier.cli.output import opened
 from metier.errors import UnknownCapability, UsageError

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import getpass
 import json
 import sys
 
 import click
 
-from metier.approval import Approver, Decision, Request
+from metier.approval import Approver, Decision, Request, who
 from metier.capability import Contract
 
 
@@ -25,14 +24,6 @@ class TerminalApprover:
         click.echo(screen(request.contract, request.beyond, request.source, request.parent_source), err=True)
         yes = click.confirm("Approve?", default=False, err=True)
         return Decision(yes, who(), "a person said no")
-
-
-def who() -> str:
-    """The person, as provenance keeps them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
 
 
 def screen(contract: Contract, beyond: tuple[str, ...], source: str, parent_source: str | None) -> str:

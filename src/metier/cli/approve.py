@@ -6,8 +6,9 @@ import sys
 
 import click
 
+from metier.approval import who
 from metier.cli import Cli
-from metier.cli.approval import screen, who
+from metier.cli.approval import screen
 from metier.cli.output import note, opened, print_json, table
 from metier.errors import ApprovalPending, LibraryError
 from metier.library import source_text

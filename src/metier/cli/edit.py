@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
+from metier.approval import who
 from metier.capability import contract_json
 from metier.cli import Cli
 from metier.cli.add import PARTS
-from metier.cli.approval import terminal_approver, who
+from metier.cli.approval import terminal_approver
 from metier.cli.completing import capability_ids
 from metier.cli.outcome import say_published
 from metier.cli.output import note, opened

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,12 +12,11 @@ from metier.capability import Capability
 from metier.cli import Cli
 from metier.cli.completing import capability_ids
 from metier.cli.output import print_json, say
-from metier.cli.show import parse_name
 from metier.config import load_settings
-from metier.errors import LibraryError
 from metier.evidence import Transition
 from metier.journal import Journal
 from metier.library import Library
+from metier.lineage import children as made_from
 
 
 @click.command("history")
@@ -34,22 +32,11 @@ def command(cli: Cli, id: str) -> None:
     journal = Journal(library.state, keep_runs=load_settings(library.path).journal.runs)
     moves = journal.evidence.transitions(id)
     journal.close()
-    children = _children(library, id)
+    children = made_from(library, id)
     if cli.as_json:
         print_json([_row(c, moves, children) for c in versions])
     else:
         say("\n".join(_tree(versions, moves, children)))
-
-
-def _children(library: Library, id: str) -> dict[str, list[Capability]]:
-    """The capabilities with another id that were made from a version, by the name of that version."""
-    found: dict[str, list[Capability]] = {}
-    for capability in library.capabilities():
-        with contextlib.suppress(LibraryError):
-            first = library.get(capability.id, 1)
-            if capability.id != id and first.parent is not None and parse_name(first.parent)[0] == id:
-                found.setdefault(first.parent, []).append(capability)
-    return found
 
 
 def _row(capability: Capability, moves: Sequence[Transition], children: dict[str, list[Capability]]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from metier.approval import who
 from metier.cli import Cli
-from metier.cli.approval import terminal_approver, who
+from metier.cli.approval import terminal_approver
 from metier.cli.output import note, opened, print_json
 from metier.importing import bring_in
 

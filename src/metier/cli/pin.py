@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from metier.approval import who
 from metier.cli import Cli
-from metier.cli.approval import who
 from metier.cli.completing import capability_ids
 from metier.cli.output import note, opened, print_json
 from metier.cli.show import parse_name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from metier.approval import who
 from metier.capability import Status
 from metier.cli import Cli
-from metier.cli.approval import who
 from metier.cli.output import note, opened, print_json
 
 
