@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,16 @@ def test_a_recorded_clock_and_randomness_differ_between_runs_and_not_in_a_replay
     assert first["time"] != second["time"]
     assert first["random"] != second["random"]
     assert all(runtime.replay(run["run_id"]).identical for run in runtime.journal.recent())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_runtime_that_is_told_the_time_tells_runs_the_same(library: Library, workers: int) -> None:
+    now = datetime(2023, 11, 30, 9, 15, 0, 250_000, tzinfo=UTC)
+    with Runtime.open(library.path, now=now.replace(tzinfo=None), workers=workers) as runtime:
+        assert runtime.now() == now
+        first, second = (runtime.call("look", {})["time"] for _ in range(2))
+        assert first == second == pytest.approx(now.timestamp(), abs=0.001)
+        assert runtime.replay(newest(runtime)).identical
 
 
 def test_a_write_is_not_done_again_by_a_replay(runtime: Runtime, library: Library) -> None:

@@ -71,6 +71,7 @@ class Runner:
     `state` is the library's state folder, where several changes are made one; `checkpoint` hears each step of that.
     `journal` gets the record of a run that changed something, in the same step; the others are the caller's to keep.
     `resolve` finds a version of an id (None: the live one), for calls between capabilities; without it they are denied.
+    `clock` is what time it is to runs with a recorded clock, in nanoseconds since 1970.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Runner:
         http: HttpService | None = None,
         stores: SqlStores | None = None,
         journal: Journal | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.box = box
         self.limits = limits
@@ -95,6 +97,7 @@ class Runner:
         self._journal = journal
         self._commits = Commits(state, roots, stores, journal, checkpoint)
         self._resolve = resolve
+        self._clock = clock
         self._fixed_ns, self._salt = FIXED_TIME_NS, b""
         self._http = http
         self._stores = stores
@@ -110,6 +113,7 @@ class Runner:
             http=self._http,
             stores=self._stores,
             journal=self._journal,
+            clock=self._clock,
         )
 
     def another_day(self, *, clock: bool, random: bool) -> Runner:
@@ -468,7 +472,7 @@ class Run:
         start_ns = self._runner._fixed_ns
         seed: bytes | Callable[[], bytes] = self._seed
         if grant.clock == "recorded":
-            start_ns = int(self._record.observe('["clock"]', lambda: str(time.time_ns())))
+            start_ns = int(self._record.observe('["clock"]', lambda: str(self._runner._clock())))
         if grant.random == "recorded":
             seed = bytes.fromhex(self._record.observe('["random"]', lambda: secrets.token_hex(32)))
         return Process(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,11 @@ MAX_LOADED = 256
 class Runs:
     """Executes capabilities of a library with its operator's settings. Safe to use from several threads."""
 
-    def __init__(self, library: Library, settings: Settings, box: Box) -> None:
+    def __init__(self, library: Library, settings: Settings, box: Box, now: datetime | None = None) -> None:
         self.library = library
         self.settings = settings
+        self.fixed_now = now
+        """What time it always is; None for that of this machine."""
         self.state = _state_folder(library)
         self.journal = Journal(self.state, keep_runs=settings.journal.runs)
         self.runner = Runner(
@@ -44,10 +48,15 @@ class Runs:
             http=HttpService(networks=settings.http.networks, secrets=secret_readers(library.path, settings)),
             stores=SqlStores(settings.stores, library.path),
             journal=self.journal,
+            clock=time.time_ns if now is None else lambda: _nanoseconds(now),
         )
         self.lifecycle = Lifecycle(library, self.journal, settings.lifecycle, self._rehearse)
         self._loaded: dict[tuple[str, int, str], Loaded] = {}
         self._lock = threading.RLock()
+
+    def now(self) -> datetime:
+        """What time it is to runs with a recorded clock, with its time zone."""
+        return self.fixed_now or datetime.now().astimezone()
 
     def execute(
         self,
@@ -95,6 +104,11 @@ class Runs:
 
     def _rehearse(self, capability: Capability, input: Any) -> Ran | Failed:
         return self.runner.rehearse(self.load(capability), input)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
 
 
 def _state_folder(library: Library) -> Path | None:

@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -100,6 +101,7 @@ class Runtime:
         box: Box,
         approver: Approver,
         workers: int = 0,
+        now: datetime | None = None,
     ) -> None:
         self.library = library
         self.settings = settings
@@ -108,10 +110,10 @@ class Runtime:
         self._tester_model = tester_model or self._mutation_model
         self._embedding = embedding
         self._approver = approver
-        self._runs = Runs(library, settings, box)
+        self._runs = Runs(library, settings, box, now)
         self.workforce = Workforce.of(self._runs, workers) if workers else None
         self.journal, self.runner, self.lifecycle = self._runs.journal, self._runs.runner, self._runs.lifecycle
-        self.load = self._runs.load
+        self.load, self.now = self._runs.load, self._runs.now
         self._state = self._runs.state
         self.memory = TaskMemory(self._state)
         self.aliases = Aliases(library)
@@ -127,13 +129,15 @@ class Runtime:
         approver: Approver | None = None,
         announce: Callable[[str], None] = lambda _: None,
         workers: int = 0,
+        now: datetime | None = None,
     ) -> Self:
         """The runtime over the library at a path, with the operator's settings and the models of the environment.
 
         `model` is a name such as "openai:gpt-5", or anything that answers a conversation; it goes before metier.toml
         and the environment. `announce` is told, in a line, what will take long. With `workers`, capabilities run in so
         many processes, and one that is lost fails its run alone; a script that is started as such then needs
-        `if __name__ == "__main__":` around what it does.
+        `if __name__ == "__main__":` around what it does. `now` is what time it always is, to runs that may read the
+        clock and to words such as "tomorrow", for data of one day; without a time zone it is UTC.
 
         Raises:
             UsageError: the path is no library, or its settings are wrong.
@@ -154,6 +158,7 @@ class Runtime:
             box=Box(stack_bytes=settings.limits.stack_bytes, announce=announce),
             approver=approver or NoApprover(),
             workers=workers,
+            now=now.replace(tzinfo=UTC) if now is not None and now.tzinfo is None else now,
         )
         runtime.runner.recover()
         return runtime

@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -57,7 +58,7 @@ class Workforce:
     @classmethod
     def of(cls, runs: Runs, count: int) -> Workforce:
         """`count` processes with the same library and settings, started in the background."""
-        make = functools.partial(at_work, runs.library.path, runs.settings)
+        make = functools.partial(at_work, runs.library.path, runs.settings, runs.fixed_now)
         limits = runs.settings.limits
         crew = Crew(make, count, seconds=seconds_of(limits), item_bytes=_bytes_of(limits))
         crew.start()
@@ -159,11 +160,11 @@ def _outcome(recorded: Recorded, input: Any) -> Ran | Failed:
 # The worker's side
 
 
-def at_work(library: Path, settings: Settings) -> Callable[[Job], Ran | Failed]:
+def at_work(library: Path, settings: Settings, now: datetime | None = None) -> Callable[[Job], Ran | Failed]:
     """What a worker does with a job. The settings are its parent's, whatever metier.toml says by now."""
     box = Box(stack_bytes=settings.limits.stack_bytes, announce=log.warning)
     box.prepare()
-    runs = Runs(Library(library), settings, box)
+    runs = Runs(Library(library), settings, box, now)
 
     def work(job: Job) -> Ran | Failed:
         outcome = runs.execute(
