@@ -238,14 +238,23 @@ class Journal:
         rows = self._store.read(query, (capability.id, capability.sha256, schemas.compact(_storable(input))))
         return int(rows[0][0]) if rows else 0
 
-    def recorded_inputs(self, capability: Capability, limit: int) -> Iterator[Recorded]:
+    def recorded_inputs(self, capability: Capability, limit: int, *, earlier: bool = False) -> Iterator[Recorded]:
         """The latest runs of a version on so many different inputs, newest first, one for each; those that ended well
-        or with an error of the program's own. What is damaged is left out."""
+        or with an error of the program's own. With `earlier`, those of other versions follow where there are fewer.
+        What is damaged is left out."""
+        parameters = (capability.id, capability.sha256, limit * RUNS_AN_INPUT)
+        ended = "kind IS NULL OR kind = 'program'"
         rows = self._store.read(
-            "SELECT run_id, input FROM runs WHERE capability = ? AND sha256 IS ? AND (kind IS NULL OR kind = 'program')"
+            f"SELECT run_id, input FROM runs WHERE capability = ? AND sha256 IS ? AND ({ended})"  # noqa: S608
             " ORDER BY seq DESC LIMIT ?",
-            (capability.id, capability.sha256, limit * RUNS_AN_INPUT),
+            parameters,
         )
+        if earlier:
+            rows += self._store.read(
+                f"SELECT run_id, input FROM runs WHERE capability = ? AND sha256 IS NOT ? AND ({ended})"  # noqa: S608
+                " ORDER BY seq DESC LIMIT ?",
+                parameters,
+            )
         latest: dict[str, str] = {}
         for run_id, input in rows:
             if isinstance(run_id, str):

@@ -124,6 +124,17 @@ def test_a_replacement_has_to_do_what_its_parent_did_in_production(library: Libr
     assert outcome.capability.name == "get_salary@2"
 
 
+def test_what_an_earlier_version_did_in_production_counts_as_well(library: Library, runtime: Runtime) -> None:
+    submit(runtime)
+    runtime.call("get_salary", {"name": "Ada"})
+    better, _ = mutate(library, draft(BETTER))
+    assert isinstance(better, Mutated)
+    worse, told = mutate(library, draft(WRONG_FOR_ADA), draft(WRONG_FOR_ADA))
+    assert "which get_salary@1 ran on: it returned" in told
+    assert isinstance(worse, Mutated)
+    assert (better.capability.name, worse.capability.id) == ("get_salary@2", "get_salary_2")
+
+
 def test_one_that_stays_worse_becomes_a_sibling_and_never_a_replacement(library: Library, runtime: Runtime) -> None:
     submit(runtime)
     runtime.call("get_salary", {"name": "Ada"})

@@ -1,8 +1,9 @@
 """The regression gate: a replacement does all that its parent is known to do, or it is no replacement.
 
-Known are the parent's frozen examples, its latest different inputs in the journal, and the inputs on which it broke its
-contract. A recorded input is tried on what the parent saw then, so that data which changed since plays no part; where
-the replacement looks elsewhere, both are tried side by side on a copy of the present data.
+Known are the parent's frozen examples, the latest different inputs in the journal, its own and those of the versions
+before it, and the inputs on which it broke its contract. A recorded input is tried on what was seen then, so that data
+which changed since plays no part; where the replacement looks elsewhere, both are tried side by side on a copy of the
+present data.
 """
 
 from __future__ import annotations
@@ -71,11 +72,12 @@ class Regression:
         frozen = (*parent.examples, *self._of_aliases(parent))
         problems = [p for e in frozen if (p := self._example_problem(e, loaded, old)) is not None]
         until = time.monotonic() + SECONDS
-        for recorded in self._journal.recorded_inputs(parent, self._recorded_inputs):
+        for recorded in self._journal.recorded_inputs(parent, self._recorded_inputs, earlier=True):
             if len(problems) >= MAX_PROBLEMS or time.monotonic() > until:
                 break
-            if (problem := self._recorded_problem(recorded, loaded, old)) is not None:
-                problems.append(f"on input {_shown(recorded.input)}, which {parent.name} ran on: {problem}")
+            if (problem := self._recorded_problem(recorded, loaded, old, parent)) is not None:
+                ran = f"{recorded.capability}@{recorded.version}"
+                problems.append(f"on input {_shown(recorded.input)}, which {ran} ran on: {problem}")
         examples = []
         for failure in self._journal.evidence.failures(parent.id):
             example, problem = self._mended(failure, loaded)
@@ -105,11 +107,16 @@ class Regression:
                 return None
         return f"frozen example of the parent, input {_shown(example.input)}: {problem}"
 
-    def _recorded_problem(self, recorded: Recorded, new: Loaded, old: Loaded | None) -> str | None:
+    def _recorded_problem(self, recorded: Recorded, new: Loaded, old: Loaded | None, parent: Capability) -> str | None:
+        """How the replacement differs, on a recorded input, from what the parent did. What the parent made of an input
+        that only a version before it ran on, its program says."""
+        own = recorded.sha256 == parent.sha256
+        if not own and old is None:
+            return None
         before: Ran | Failed | Recorded = recorded
         try:
             after = self._runner.rehearse(new, recorded.input, record=_recalled(recorded))
-            if old is not None and old.capability.effects == "write":
+            if old is not None and (old.capability.effects == "write" or not own):
                 before = self._runner.rehearse(old, recorded.input, record=_recalled(recorded))
         except Diverged:
             if old is None:
@@ -117,7 +124,7 @@ class Regression:
             after = self._runner.rehearse(new, recorded.input)
             before = self._runner.rehearse(old, recorded.input)
         if old is not None and _is_broken(old.capability, before):
-            return None if not _is_broken(new.capability, after) else _difference(recorded, after)
+            return None if not _is_broken(new.capability, after) else _difference(recorded if own else before, after)
         difference = _difference(before, after)
         if difference is None and isinstance(before, Ran) and isinstance(after, Ran):
             return _other_changes(before.changed, after.changed)
