@@ -161,7 +161,17 @@ class Library:
         Raises:
             LibraryError: the library's folder cannot be read.
         """
-        return [found for _, found in self._scan() if isinstance(found, Capability)]
+        return self.everything()[0]
+
+    def everything(self) -> tuple[list[Capability], list[Broken]]:
+        """`capabilities` and `broken`, after one look at the folder."""
+        capabilities, broken = [], []
+        for name, found in self._scan():
+            if isinstance(found, Capability):
+                capabilities.append(found)
+            else:
+                broken.append(Broken(name, _one_line(found)))
+        return capabilities, broken
 
     def live(self) -> list[Capability]:
         """Those of `capabilities` that are found and run."""
@@ -169,7 +179,7 @@ class Library:
 
     def broken(self) -> list[Broken]:
         """The folders that `capabilities` left out, and why. Looks at no contents of binaries; `check` does."""
-        return [Broken(name, _one_line(found)) for name, found in self._scan() if isinstance(found, BrokenCapability)]
+        return self.everything()[1]
 
     def get(self, id: str, version: int | None = None) -> Capability:
         """The current version, or the one with this number.

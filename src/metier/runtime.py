@@ -12,7 +12,7 @@ import dataclasses
 import json
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,7 @@ from metier.workforce import Workforce
 
 if TYPE_CHECKING:
     from metier.mutation import Demand, Mutator, PendingDrafts
+    from metier.retrieval.embedders import Vectors
     from metier.retrieval.index import CapabilityIndex
 
 MAX_TASK_CHARACTERS = 100_000
@@ -390,6 +391,14 @@ class Runtime:
             index.refresh(live.values(), self._solved(known))
             pairs = index.alike(ALIKE, LIKENESS)
         return [(live[a], live[b], cosine) for a, b, cosine in pairs]
+
+    def embedded(self) -> tuple[Sequence[Capability], Vectors]:
+        """The live capabilities and their unit vectors, a row each; the same objects until something changes."""
+        known = self.library.capabilities()
+        with self._lock:
+            index = self._open_index()
+            index.refresh([c for c in known if c.live], self._solved(known))
+            return index.embedded()
 
     def _solved(self, known: Iterable[Capability]) -> Mapping[str, tuple[str, ...]]:
         """The solved tasks by the capability that answers them now; those of an alias go with what answers for it."""

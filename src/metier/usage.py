@@ -77,6 +77,10 @@ class Usage:
         )
         return [RunSums(*row) for row in rows]
 
+    def counts(self) -> dict[str, int]:
+        """How many runs there were of each capability, by its id."""
+        return dict(self._store.read("SELECT capability, count(*) FROM runs GROUP BY capability"))
+
     def quarantines(self, since: float = 0.0) -> dict[int, int]:
         """How many versions were quarantined, by day."""
         query = (

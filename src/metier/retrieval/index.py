@@ -115,6 +115,10 @@ class CapabilityIndex:
                         found[ids[0], ids[1]] = round(float(row[other]), DIGITS)
         return sorted(((a, b, cosine) for (a, b), cosine in found.items()), key=lambda pair: (-pair[2], pair[:2]))
 
+    def embedded(self) -> tuple[Sequence[Capability], Vectors]:
+        """The searched capabilities and their unit vectors, a row each; the same objects until something changes."""
+        return self._table.capabilities, self._table.vectors
+
     def close(self) -> None:
         self._store.close()
 

@@ -19,8 +19,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
 
 import metier
 from metier import events, schemas
@@ -38,7 +38,9 @@ from metier.errors import (
 )
 from metier.outcomes import Failed
 from metier.runtime import Runtime
-from metier.web.guard import Guard, error_response
+from metier.web.guard import PAGES, Guard, error_response
+from metier.web.pages import create_pages
+from metier.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ STATUSES: tuple[tuple[type[MetierError], int, str], ...] = (
 """Statuses and kinds of the errors that the runtime raises; the first that fits holds. `RunFailed` has its own."""
 
 ENDPOINTS = {
+    "GET /ui/": "pages for people",
     "GET /health": "whether it works, and with what",
     "GET /capabilities": "every capability",
     "GET /capabilities/{id}": "one of them, whole; ?version=N for an earlier one",
@@ -113,7 +116,7 @@ def create_app(
     runtime: Runtime, *, token: str | None = None, hosts: Iterable[str] = (), any_address: bool = False
 ) -> Starlette:
     """The ASGI application over a runtime; `web.guard.Guard` explains the rest."""
-    api = Api(runtime)
+    api, sessions = Api(runtime), Sessions(token)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -133,8 +136,11 @@ def create_app(
             Route("/search", api.search),
             Route("/tasks", api.task, methods=["POST"]),
             Route("/runs", api.runs),
+            Mount(PAGES, create_pages(runtime, sessions)),
         ],
-        middleware=[Middleware(Guard, token=token, hosts=tuple(hosts), any_address=any_address)],
+        middleware=[
+            Middleware(Guard, token=token, hosts=tuple(hosts), any_address=any_address, sessions=sessions),
+        ],
         exception_handlers={
             MetierError: _metier_error,
             schemas.InvalidJson: _bad_json,
@@ -215,6 +221,8 @@ class Api:
 
 
 async def _index(request: Request) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"{PAGES}/", 303)
     return JSONResponse({"name": "metier", "version": metier.__version__, "endpoints": ENDPOINTS})
 
 
