@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,24 @@ def _singular(word: str) -> str:
     return word
 
 
+def rarity(frequency: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """The inverse document frequency of words that so many of `size` documents have."""
+    found: NDArray[np.float32] = np.log1p((size - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+    return found
+
+
+def impact(counts: NDArray[np.float32], lengths: NDArray[Any], average: float) -> NDArray[np.float32]:
+    """What words that stand so often in documents of such lengths add to their scores, as a share of their rarity."""
+    dampening = (K1 * (1 - B + B * lengths / average)).astype(np.float32)
+    found: NDArray[np.float32] = counts / (counts + dampening)
+    return found
+
+
+def normalised(total: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Sums of impact times rarity as scores from 0 to 1; `weight` is the sum of the rarities of the query's words."""
+    return np.minimum(total / np.float32(SCALE * weight**0.5), 1) if weight else total
+
+
 @dataclass(frozen=True, slots=True)
 class Bag:
     """A document as numbers: its distinct words, numbered by a `Vocabulary`, and how often each stands in it."""
@@ -104,13 +123,12 @@ class LexicalIndex:
         frequency = np.bincount(terms, minlength=len(vocabulary.numbers))
         lengths = np.bincount(rows, weights=counts, minlength=size)
         average = float(lengths.mean()) if len(terms) else 1.0
-        dampening = (K1 * (1 - B + B * lengths / average)).astype(np.float32)
         self._numbers = vocabulary.numbers
         self._size = size
         self._starts = np.concatenate(([0], np.cumsum(frequency)))
-        self._idf = np.log1p((size - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
-        self._rows, counts = rows[order], counts[order]
-        self._weights = counts / (counts + dampening[self._rows]) * self._idf[terms[order]]
+        self._idf = rarity(frequency, size)
+        self._rows = rows[order]
+        self._weights = impact(counts[order], lengths[self._rows], average) * self._idf[terms[order]]
 
     def scores(self, query: Iterable[str]) -> NDArray[np.float32]:
         """How well each document holds the stemmed words of `query`, shape (documents,), from 0 to 1.
@@ -124,11 +142,9 @@ class LexicalIndex:
         for word in dict.fromkeys(query):
             term = self._numbers.get(word, len(self._idf))
             if term >= len(self._idf):
-                weight += float(np.log1p((self._size + 0.5) / 0.5))
+                weight += float(rarity(np.zeros(1), self._size)[0])
                 continue
             weight += float(self._idf[term])
             span = slice(self._starts[term], self._starts[term + 1])
             total[self._rows[span]] += self._weights[span]
-        if weight:
-            np.minimum(total / np.float32(SCALE * weight**0.5), 1, out=total)
-        return total
+        return normalised(total, weight)
