@@ -1,0 +1,3 @@
+def run(input: dict) -> dict:
+    rows = events()
+    return cancel(rows, on(rows, day(input["date"]))[:1])

@@ -1,0 +1,3 @@
+def run(input: dict) -> dict:
+    rows = events()
+    return cancel(rows, coming(with_person(rows, input["person"])))

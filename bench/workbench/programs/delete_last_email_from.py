@@ -1,0 +1,3 @@
+def run(input: dict) -> dict:
+    rows = emails()
+    return delete(rows, from_person(rows, input["person"])[-1:])
