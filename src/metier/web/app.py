@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
@@ -38,16 +37,13 @@ from metier.errors import (
 )
 from metier.outcomes import Failed
 from metier.runtime import Runtime
+from metier.web.frames import frame, frames
 from metier.web.guard import PAGES, Guard, error_response
 from metier.web.pages import create_pages
 from metier.web.sessions import Sessions
 
-log = logging.getLogger(__name__)
-
 MAX_BODY_BYTES = 8 * 2**20
-KEEP_ALIVE_SECONDS = 15.0
-"""Silence after which a stream of events sends a comment, so that nobody between takes it for dead."""
-
+INTERNAL = "an internal error; see the server's log"
 RETRY_SECONDS = "1"
 """When a request may come again that found too many runs waiting."""
 OTHER_THREADS = 16
@@ -226,41 +222,21 @@ async def _index(request: Request) -> Response:
     return JSONResponse({"name": "metier", "version": metier.__version__, "endpoints": ENDPOINTS})
 
 
-async def _frames(first: events.Event, stream: AsyncIterator[events.Event]) -> AsyncIterator[str]:
-    """Server-sent events; an error that ends the task is the last of them. A client that leaves ends the task."""
-    yield _frame(events.event_json(first))
-    coming = asyncio.ensure_future(_next(stream))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=KEEP_ALIVE_SECONDS)
-            if not done:
-                yield ": at work\n\n"
-                continue
-            event = coming.result()
-            if event is None:
-                return
-            yield _frame(event)
-            coming = asyncio.ensure_future(_next(stream))
-    finally:
-        if not coming.cancel():  # cancelling it ends the stream, and that the task
-            await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
+async def _frames(first: events.Event, stream: AsyncGenerator[events.Event]) -> AsyncIterator[str]:
+    yield _frame(first)
+    async with contextlib.aclosing(frames(stream, _frame)) as rest:
+        async for text in rest:
+            yield text
 
 
-async def _next(stream: AsyncIterator[events.Event]) -> dict[str, Any] | None:
-    try:
-        return events.event_json(await anext(stream))
-    except StopAsyncIteration:
-        return None
-    except MetierError as error:
-        _, kind, message = _told(error)
-        return {"type": "error", "error": {"message": message, "kind": kind}}
-    except Exception:
-        log.exception("a task failed")
-        return {"type": "error", "error": {"message": "an internal error; see the server's log", "kind": "internal"}}
-
-
-def _frame(event: dict[str, Any]) -> str:
-    return f"event: {event['type']}\ndata: {json.dumps(_without_type(event), ensure_ascii=False)}\n\n"
+def _frame(event: events.Event | Exception) -> str:
+    if isinstance(event, MetierError):
+        _, kind, message = _told(event)
+        return frame("error", json.dumps({"error": {"message": message, "kind": kind}}, ensure_ascii=False))
+    if isinstance(event, Exception):
+        return frame("error", json.dumps({"error": {"message": INTERNAL, "kind": "internal"}}))
+    told = events.event_json(event)
+    return frame(told["type"], json.dumps(_without_type(told), ensure_ascii=False))
 
 
 def _without_type(event: dict[str, Any]) -> dict[str, Any]:
@@ -346,4 +322,4 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    return error_response(500, "internal", "an internal error; see the server's log")
+    return error_response(500, "internal", INTERNAL)
