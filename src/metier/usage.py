@@ -43,6 +43,20 @@ class RunSums:
     """When the latest was, in seconds since 1970."""
 
 
+@dataclass(frozen=True, slots=True)
+class DaySums:
+    """The tasks of one day."""
+
+    day: int
+    """Days since 1970."""
+    recalled: int
+    by_model: int
+    unanswered: int
+    reusing: int
+    """Of the answered, those that ran a capability well that was not written for them."""
+    model_calls: int
+
+
 class Usage:
     """Sums over the journal of one library, as far back as it is kept."""
 
@@ -66,6 +80,19 @@ class Usage:
             " AND instr(t.created, '\"' || r.capability || '\"') = 0",
             (since,),
         )
+
+    def days(self, since: float = 0.0) -> list[DaySums]:
+        """The tasks of each day that had any, in the order of time."""
+        rows = self._store.read(
+            "WITH reusing AS (SELECT t.run_id FROM runs r JOIN tasks t ON t.run_id = r.task_run_id"  # noqa: S608
+            " WHERE r.kind IS NULL AND instr(t.created, '\"' || r.capability || '\"') = 0)"
+            f" SELECT CAST(at / {DAY} AS INTEGER), sum(error IS NULL AND route = 'recall'),"
+            " sum(error IS NULL AND route = 'model'), sum(error IS NOT NULL),"
+            " sum(error IS NULL AND run_id IN reusing), sum(model_calls)"
+            " FROM tasks WHERE at >= ? GROUP BY 1 ORDER BY 1",
+            (since,),
+        )
+        return [DaySums(*(int(value or 0) for value in row)) for row in rows]
 
     def runs(self, since: float = 0.0) -> list[RunSums]:
         """All runs, by capability and day."""

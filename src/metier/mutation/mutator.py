@@ -17,7 +17,7 @@ from metier.aliases import Aliases
 from metier.approval import Approver
 from metier.capability import Capability, Language, unpublished
 from metier.config import Settings
-from metier.errors import PublishConflict, SetupMissing
+from metier.errors import PublishConflict, SetupMissing, UsageError
 from metier.evidence import Failure
 from metier.journal import Journal
 from metier.library import Artifact, Library, Release
@@ -323,14 +323,16 @@ class Mutator:
                 self._evidence.mended(failure)
         return published
 
-    def approve(self, id: str, by: str) -> Mutated | NotMutated:
+    def approve(self, id: str, by: str, *, seen: Waiting | None = None) -> Mutated | NotMutated:
         """Publishes a draft that waited, after its examples were run once more: the data may have changed since.
 
         Raises:
-            UsageError: no draft waits under this id.
+            UsageError: no draft waits under this id, or it is not the one that the person has `seen`.
             LibraryError: the library cannot be written.
         """
         waiting = self._pending.get(id)
+        if seen is not None and waiting != seen:
+            raise UsageError(f"another draft has taken the place of the {id} that was shown; look at it first")
         contract, findings = self._review.again(waiting)
         release = dataclasses.replace(waiting.release, contract=contract)
         if findings:

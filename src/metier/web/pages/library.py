@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import get_args
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from metier.capability import Capability, Effects, Language, Status
 from metier.errors import MetierError
-from metier.web.guard import PAGES
 from metier.web.pages.atlas import HEIGHT, WIDTH, Atlas, atlas
 from metier.web.pages.showing import cut
 from metier.web.pages.site import Site, choice, number
@@ -45,9 +44,6 @@ class LibraryPages:
         self._runtime = site.runtime
         self._drawn: tuple[object, Atlas] | None = None
         self._drawing = threading.Lock()
-
-    def home(self, request: Request) -> Response:
-        return RedirectResponse(f"{PAGES}/library", 303)
 
     def library(self, request: Request) -> Response:
         known, broken = self._runtime.library.everything()

@@ -47,6 +47,7 @@ DONE = {
     "rolled_back": "The earlier version was published again, as the next one.",
     "approved": "Approved and published.",
     "rejected": "Rejected; the draft is gone.",
+    "modified": "The draft passed the gates as you changed it, and waits for your decision.",
 }
 """What a page says after a change, by the word that the redirect to it carries."""
 
