@@ -48,7 +48,7 @@ class ExactCache:
 
 
 class SemanticCache:
-    """The call of the nearest task that was solved, from a cosine on. At 0 this is dense retrieval alone."""
+    """The call of the nearest task that was solved, from a cosine on. At -1 this is dense retrieval alone."""
 
     def __init__(self, name: str, embed: Callable[[str], Any], least: float) -> None:
         self.name = name
@@ -105,29 +105,29 @@ class BareTemplates:
         input = json.loads(call[1])
         parts: list[str | int] = [text]
         slots: list[tuple[str, str]] = []
-        for path, value in sorted(leaves(input), key=lambda leaf: -len(str(leaf[1]))):
-            said, kind = self._said(text, value)
-            if said is not None and any(isinstance(part, str) and said in part for part in parts):
-                parts = [piece for part in parts for piece in _cut(part, said, len(slots))]
-                slots.append((path, kind))
+        values = [(path, value) for path, value in leaves(input) if path is not None]
+        for path, value in sorted(values, key=lambda leaf: -len(str(leaf[1]))):
+            found = self._said(text, value)
+            if found is not None and any(isinstance(part, str) and found[0] in part for part in parts):
+                parts = [piece for part in parts for piece in _cut(part, found[0], len(slots))]
+                slots.append((path, found[1]))
         self._templates.append((re.compile(_pattern(parts), re.DOTALL | re.IGNORECASE), call[0], input, slots))
 
-    def _said(self, text: str, value: Any) -> tuple[str | None, str]:
+    def _said(self, text: str, value: Any) -> tuple[str, str] | None:
         """How a value stands in a text, and how to read what else may stand there."""
         if isinstance(value, bool) or value is None:
-            return None, ""
-        if str(value).casefold() in text.casefold():
-            at = text.casefold().index(str(value).casefold())
+            return None
+        at = text.casefold().find(str(value).casefold())
+        if at >= 0:
             return text[at : at + len(str(value))], "number" if isinstance(value, (int, float)) else "text"
         if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
             day = datetime.strptime(value, "%Y-%m-%d")
             said = f"{day:%B} {day.day}"
-            return (said if said in text else None), "day"
-        if isinstance(value, int):
-            hours = re.search(r"(\d+(\.\d+)?) hours?", text)
-            if hours and round(float(hours[1]) * 60) == value:
-                return hours[0], "hours"
-        return None, ""
+            return (said, "day") if said in text else None
+        hours = re.search(r"(\d+(\.\d+)?) hours?", text)
+        if isinstance(value, int) and hours and round(float(hours[1]) * 60) == value:
+            return hours[0], "hours"
+        return None
 
     def _value(self, said: str, kind: str) -> Any:
         try:
@@ -236,6 +236,6 @@ def policies(scenario: Scenario, order: Sequence[Task]) -> list[Policy]:
         ExactCache(),
         SemanticCache(f"semantic cache, best: cosine ≥ {best:.2f}", embed, best),
         SemanticCache("semantic cache, cosine ≥ 0.80", embed, 0.8),
-        SemanticCache("dense only", embed, 0.0),
+        SemanticCache("dense only", embed, -1.0),
         BareTemplates(scenario.now.year),
     ]
