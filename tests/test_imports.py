@@ -20,6 +20,7 @@ FLOORS = [
         "schemas",
         "capability",
         "events",
+        "narration",
         "sandbox.limits",
         "locks",
         "durable",
@@ -69,7 +70,7 @@ FLOORS = [
 PEERS = {
     "library": {"version_folder"},
     "aliases": {"library"},
-    "lineage": {"library"},
+    "lineage": {"library", "evidence"},
     "changes": {"library"},
     "journal": {"evidence", "usage"},
     "model": {"endpoints", "model_clients", "model_embeddings", "model_failures"},

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from metier.cli.approval import screen
+from metier.approval import screen
 from metier.commits import FOLDER, Commits
 from metier.mutation.data import describe_roots
 from metier.permissions import Permissions

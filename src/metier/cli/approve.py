@@ -6,9 +6,8 @@ import sys
 
 import click
 
-from metier.approval import who
+from metier.approval import screen, who
 from metier.cli import Cli
-from metier.cli.approval import screen
 from metier.cli.output import note, opened, print_json, table
 from metier.errors import ApprovalPending, LibraryError
 from metier.library import source_text

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 
@@ -17,6 +17,7 @@ from metier.evidence import Transition
 from metier.journal import Journal
 from metier.library import Library
 from metier.lineage import children as made_from
+from metier.lineage import history
 
 
 @click.command("history")
@@ -30,22 +31,12 @@ def command(cli: Cli, id: str) -> None:
     library = Library.open(cli.library)
     versions = library.versions(id)
     journal = Journal(library.state, keep_runs=load_settings(library.path).journal.runs)
-    moves = journal.evidence.transitions(id)
-    journal.close()
-    children = made_from(library, id)
-    if cli.as_json:
-        print_json([_row(c, moves, children) for c in versions])
-    else:
-        say("\n".join(_tree(versions, moves, children)))
-
-
-def _row(capability: Capability, moves: Sequence[Transition], children: dict[str, list[Capability]]) -> dict[str, Any]:
-    keys = {"id", "version", "sha256", "status", "parent", "replaced_by", "summary", "pinned", "provenance"}
-    own = [m for m in moves if m.version == capability.version]
-    return capability.model_dump(mode="json", include=keys) | {
-        "children": [c.name for c in children.get(capability.name, ())],
-        "moves": [{"at": m.at, "was": m.was, "became": m.became, "reason": m.reason, "run_id": m.run_id} for m in own],
-    }
+    with contextlib.closing(journal):
+        if cli.as_json:
+            print_json(history(library, journal.evidence, id))
+        else:
+            moves = journal.evidence.transitions(id)
+            say("\n".join(_tree(versions, moves, made_from(library, id))))
 
 
 def _tree(

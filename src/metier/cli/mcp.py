@@ -8,10 +8,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from metier.cli.serve import library_path, workers_option
+from metier.cli.serve import expose_option, library_path, workers_option
 
 CLIENTS = ("claude", "cursor", "vscode", "json")
 
@@ -24,16 +25,24 @@ CLIENTS = ("claude", "cursor", "vscode", "json")
     type=click.Choice(CLIENTS),
     help="Print what a client needs to start this server, and end.",
 )
+@expose_option
 @workers_option
 @click.pass_context
-def command(context: click.Context, library: Path | None, client: str | None, workers: int) -> None:
+def command(
+    context: click.Context,
+    library: Path | None,
+    client: str | None,
+    expose: Literal["all", "nearest", "none"],
+    workers: int,
+) -> None:
     """Offer the library to another agent: a Model Context Protocol server on stdin and stdout.
 
     The agent finds, runs and writes capabilities. It needs no model of Metier's own: it can be the author itself.
+    `metier serve` offers the same over HTTP, at /mcp.
     """
     path = library_path(context, library)
     if client is not None:
-        _print_config(client, path.absolute())
+        _print_config(client, path.absolute(), expose)
         return
     if sys.stdin.isatty():
         click.echo("This speaks MCP; a client starts it. metier mcp --print-config claude says how.", err=True)
@@ -43,11 +52,12 @@ def command(context: click.Context, library: Path | None, client: str | None, wo
     # A KeyboardInterrupt would wait for the thread that waits for stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with Runtime.open(path, announce=lambda line: click.echo(line, err=True), workers=workers) as runtime:
-        create_server(runtime).run("stdio")
+        create_server(runtime, expose=expose).run("stdio")
 
 
-def _print_config(client: str, library: Path) -> None:
-    config, note = client_config(client, [*_program(), "mcp", "--library", str(library)])
+def _print_config(client: str, library: Path, expose: str) -> None:
+    options = ["--expose", expose] if expose != "none" else []
+    config, note = client_config(client, [*_program(), "mcp", "--library", str(library), *options])
     click.echo(config)
     click.echo(note, err=True)
     if not library.is_dir():

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import click
 
 DEFAULT_LIBRARY = "capabilities"
 
 
+expose_option = click.option(
+    "--expose",
+    type=click.Choice(["all", "nearest", "none"]),
+    default="none",
+    show_default=True,
+    help="Which capabilities are MCP tools of their own, besides the three: all live ones, or those found of late.",
+)
 workers_option = click.option(
     "-w",
     "--workers",
@@ -25,12 +33,19 @@ workers_option = click.option(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; others than loopback need METIER_TOKEN.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--name", "names", multiple=True, help="A further host name that clients may call the server by.")
+@expose_option
 @workers_option
 @click.pass_context
 def command(
-    context: click.Context, library: Path | None, host: str, port: int, names: tuple[str, ...], workers: int
+    context: click.Context,
+    library: Path | None,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    expose: Literal["all", "nearest", "none"],
+    workers: int,
 ) -> None:
-    """Offer the library to programs: a JSON API over HTTP. GET / lists what there is.
+    """Offer the library over HTTP: a JSON API (GET / lists what there is), pages for people, MCP at /mcp.
 
     Capabilities run in worker processes, so that one that crashes fails its run alone. Each does one
     run at a time: more of them help where runs wait for other servers.
@@ -50,6 +65,7 @@ def command(
             port=port,
             token=os.environ.get("METIER_TOKEN") or None,
             names=names,
+            expose=expose,
             ready=lambda address: tell(f"Metier serves {runtime.library.path} at {address}  (Ctrl-C ends it)"),
         )
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
+from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,17 +36,20 @@ from metier.errors import (
     UnknownCapability,
     UsageError,
 )
+from metier.mcp_server import Expose, create_server
 from metier.outcomes import Failed
 from metier.runtime import Runtime
 from metier.web.frames import frame, frames
 from metier.web.guard import PAGES, Guard, error_response
 from metier.web.pages import create_pages
 from metier.web.sessions import Sessions
+from metier.web.standing import Standing
 
 MAX_BODY_BYTES = 8 * 2**20
 INTERNAL = "an internal error; see the server's log"
 RETRY_SECONDS = "1"
 """When a request may come again that found too many runs waiting."""
+MCP = "/mcp"
 OTHER_THREADS = 16
 """Threads beside those of runs that workers have or that wait for one."""
 
@@ -63,6 +67,7 @@ STATUSES: tuple[tuple[type[MetierError], int, str], ...] = (
 
 ENDPOINTS = {
     "GET /ui/": "pages for people",
+    "POST /mcp": "the Model Context Protocol over streamable HTTP",
     "GET /health": "whether it works, and with what",
     "GET /capabilities": "every capability",
     "GET /capabilities/{id}": "one of them, whole; ?version=N for an earlier one",
@@ -109,17 +114,29 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def create_app(
-    runtime: Runtime, *, token: str | None = None, hosts: Iterable[str] = (), any_address: bool = False
+    runtime: Runtime,
+    *,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+    any_address: bool = False,
+    expose: Expose = "none",
 ) -> Starlette:
-    """The ASGI application over a runtime; `web.guard.Guard` explains the rest."""
+    """The ASGI application over a runtime; `web.guard.Guard` explains the rest, `mcp_server` what `expose` is."""
     api, sessions = Api(runtime), Sessions(token)
+    mcp, stopping = create_server(runtime, expose=expose), asyncio.Event()
+    agents = mcp.streamable_http_app(
+        max_request_body_size=MAX_BODY_BYTES,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard sees to it
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         if runtime.workforce is not None:  # so that runs wait where they are counted, and not for a thread
             threads = runtime.workforce.crew.most_calls + OTHER_THREADS
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, "metier-run"))
-        yield
+        app.state.stopping = stopping
+        async with mcp.session_manager.run():
+            yield
 
     return Starlette(
         lifespan=lifespan,
@@ -132,6 +149,7 @@ def create_app(
             Route("/search", api.search),
             Route("/tasks", api.task, methods=["POST"]),
             Route("/runs", api.runs),
+            *(Route(MCP, Standing(route.app, stopping)) for route in agents.routes if isinstance(route, Route)),
             Mount(PAGES, create_pages(runtime, sessions)),
         ],
         middleware=[

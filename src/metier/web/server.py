@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Iterable
 
 import uvicorn
+from starlette.applications import Starlette
 
 from metier.errors import UsageError
+from metier.mcp_server import Expose
 from metier.runtime import Runtime
 from metier.web.app import create_app
 
@@ -18,6 +20,15 @@ HOST, PORT = "127.0.0.1", 8765
 BACKLOG = 2048
 STOP_SECONDS = 60
 """How long requests that are under way may take after the server was told to stop."""
+
+
+class Server(uvicorn.Server):
+    """Ends what only stands open before it waits for what is under way."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        assert isinstance(self.config.app, Starlette)
+        self.config.app.state.stopping.set()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -28,6 +39,7 @@ def serve(
     token: str | None = None,
     names: Iterable[str] = (),
     ready: Callable[[str], None] = lambda _: None,
+    expose: Expose = "none",
 ) -> None:
     """Serves until it is told to stop; requests under way are finished first. `ready` is told the address.
 
@@ -40,16 +52,21 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         ready(f"http://{shown}:{listening.getsockname()[1]}")
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after it stopped
-            make_server(runtime, listening, token=token, names=(host, *names)).run(sockets=[listening])
+            make_server(runtime, listening, token=token, names=(host, *names), expose=expose).run(sockets=[listening])
 
 
 def make_server(
-    runtime: Runtime, listening: socket.socket, *, token: str | None = None, names: Iterable[str] = ()
-) -> uvicorn.Server:
+    runtime: Runtime,
+    listening: socket.socket,
+    *,
+    token: str | None = None,
+    names: Iterable[str] = (),
+    expose: Expose = "none",
+) -> Server:
     """A server that is ready to run on a listening socket."""
     address = ipaddress.ip_address(listening.getsockname()[0])
-    app = create_app(runtime, token=token, hosts=names, any_address=address.is_unspecified)
-    return uvicorn.Server(
+    app = create_app(runtime, token=token, hosts=names, any_address=address.is_unspecified, expose=expose)
+    return Server(
         uvicorn.Config(
             app,
             log_level="warning",
