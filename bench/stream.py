@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import multiprocessing
 import statistics
@@ -24,6 +25,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,6 @@ LAST = 100
 WINDOW = 50
 """Tasks that one point of the plot looks back on."""
 HELD_OUT = "analytics"
-GOALS = {"day 1": 0.55, "last": 0.90, "day 2": 0.99}
 
 
 def main() -> None:
@@ -57,6 +58,8 @@ def main() -> None:
     parts = arguments.files.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--files: {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+    if arguments.plot and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install 'metier[bench]'")
     with tempfile.TemporaryDirectory() as folder:
         try:
             scenario = load(arguments.data, parts)
@@ -65,10 +68,13 @@ def main() -> None:
         library = make_library(Path(folder) / "library", scenario)
         days = [in_new_process(library, arguments.data, parts, arguments.seed, day) for day in (1, 2)]
         others = baselines(library, scenario, [shuffled(scenario.tasks, arguments.seed, day) for day in (1, 2)])
+    rows = shares(days, others)
     if arguments.json:
-        print(json.dumps([[dataclasses.asdict(solved) for solved in day] for day in days], ensure_ascii=False))
+        told: dict[str, Any] = {"routes": [dataclasses.asdict(row) for row in rows], "goals": goals(days, rows)}
+        told["days"] = [[dataclasses.asdict(solved) for solved in day] for day in days]
+        print(json.dumps(told, ensure_ascii=False))
     else:
-        report(days, others)
+        report(days, rows)
     if arguments.plot:
         draw(arguments.plot, days[0], others)
 
@@ -117,17 +123,51 @@ class _NoMemory:
 # What it comes to
 
 
-def report(days: Sequence[Sequence[Solved]], others: dict[str, list[list[Routed]]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one way to answer the stream comes to."""
+
+    name: str
+    day_1: float
+    """The share of tasks without a model."""
+    last: float
+    """The same of the last tasks of day 1."""
+    day_2: float
+    wrong: int
+    """Tasks of both days that were answered without a model and came out wrong."""
+    right: float
+    """The share of all tasks that came out right, whoever answered."""
+
+
+def shares(days: Sequence[Sequence[Solved]], others: dict[str, list[list[Routed]]]) -> list[Row]:
+    """A row for us, one for each baseline, and one for each part of the data."""
+    parts = list(dict.fromkeys(solved.part for solved in days[0]))
+    rows = [row(OURS, [[routed(solved) for solved in day] for day in days])]
+    rows += [row(name, routes) for name, routes in others.items()]
+    for part in parts if len(parts) > 1 else ():
+        named = f"{OURS}, {part}{' (held out)' if part == HELD_OUT else ''}"
+        rows.append(row(named, [[routed(solved) for solved in day if solved.part == part] for day in days]))
+    return rows
+
+
+def row(name: str, days: Sequence[Sequence[Routed]]) -> Row:
+    both = [routed for day in days for routed in day]
+    recalled = [[routed.recalled for routed in day] for day in days]
+    wrong = sum(routed.recalled and not routed.right for routed in both)
+    right = share([routed.right for routed in both])
+    return Row(name, share(recalled[0]), share(recalled[0][-LAST:]), share(recalled[1]), wrong, right)
+
+
+def routed(solved: Solved) -> Routed:
+    return Routed(solved.route == "recall", solved.right)
+
+
+def report(days: Sequence[Sequence[Solved]], rows: Sequence[Row]) -> None:
     print(f"{len(days[0])} tasks a day\n")
     print(f"{'':38}{'without a model':>26}{'wrong from':>14}{'outcome':>10}")
     print(f"{'':38}{'day 1':>8}{f'last {LAST}':>10}{'day 2':>8}{'memory':>14}{'right':>10}")
-    line(OURS, [[routed(solved) for solved in day] for day in days])
-    for name, routes in others.items():
-        line(name, routes)
-    parts = list(dict.fromkeys(solved.part for solved in days[0]))
-    for part in parts if len(parts) > 1 else ():
-        named = f"{OURS}, {part}{' (held out)' if part == HELD_OUT else ''}"
-        line(named, [[routed(solved) for solved in day if solved.part == part] for day in days])
+    for r in rows:
+        print(f"{r.name:38}{r.day_1:8.1%}{r.last:10.1%}{r.day_2:8.1%}{r.wrong:14}{r.right:10.1%}")
     print(f"\nwithout a model, over day 1: {sparkline([solved.route == 'recall' for solved in days[0]])}")
     for number, day in enumerate(days, start=1):
         times = sorted(solved.seconds for solved in day if solved.route == "recall")
@@ -142,20 +182,7 @@ def report(days: Sequence[Sequence[Solved]], others: dict[str, list[list[Routed]
         for solved in day:
             if not solved.right:
                 print(f"WRONG, day {number}, {solved.route}: {solved.task}\n  {solved.capability} {solved.input}")
-    print("\n" + "; ".join(f"{goal}: {'met' if met else 'NOT MET'}" for goal, met in goals(days, others).items()))
-
-
-def routed(solved: Solved) -> Routed:
-    return Routed(solved.route == "recall", solved.right)
-
-
-def line(name: str, days: Sequence[Sequence[Routed]]) -> None:
-    first, second = days
-    wrong = sum(r.recalled and not r.right for day in days for r in day)
-    right = share([r.right for day in days for r in day])
-    shares = (share([r.recalled for r in first]), share([r.recalled for r in first[-LAST:]]))
-    cells = f"{shares[0]:8.1%}{shares[1]:10.1%}{share([r.recalled for r in second]):8.1%}"
-    print(f"{name:38}{cells}{wrong:14}{right:10.1%}")
+    print("\n" + "; ".join(f"{goal}: {'met' if met else 'NOT MET'}" for goal, met in goals(days, rows).items()))
 
 
 def share(flags: Sequence[bool]) -> float:
@@ -169,16 +196,16 @@ def sparkline(flags: Sequence[bool]) -> str:
     return "".join(" ▁▂▃▄▅▆▇█"[round(8 * value)] for value in shares)
 
 
-def goals(days: Sequence[Sequence[Solved]], others: dict[str, list[list[Routed]]]) -> dict[str, bool]:
+def goals(days: Sequence[Sequence[Solved]], rows: Sequence[Row]) -> dict[str, bool]:
     """What has to hold, and whether it does."""
-    recalled = [[solved.route == "recall" for solved in day] for day in days]
-    right = share([solved.right for day in days for solved in day])
+    ours, always = rows[0], next(row for row in rows if row.name == ALWAYS)
     return {
-        f"day 1 ≥ {GOALS['day 1']:.0%}": share(recalled[0]) >= GOALS["day 1"],
-        f"its last {LAST} ≥ {GOALS['last']:.0%}": share(recalled[0][-LAST:]) >= GOALS["last"],
-        f"day 2 ≥ {GOALS['day 2']:.0%}": share(recalled[1]) >= GOALS["day 2"],
-        "as right as the oracle": right >= share([r.right for day in others[ALWAYS] for r in day]),
-        "nothing wrong from memory": not any(s.route == "recall" and not s.right for day in days for s in day),
+        "day 1 ≥ 55%": ours.day_1 >= 0.55,
+        f"its last {LAST} ≥ 90%": ours.last >= 0.90,
+        "day 2 ≥ 99%": ours.day_2 >= 0.99,
+        "as right as the oracle": ours.right >= always.right,
+        "nothing wrong from memory": ours.wrong == 0,
+        "no task failed": not any(solved.route == "failed" for day in days for solved in day),
     }
 
 
@@ -186,17 +213,17 @@ def draw(path: Path, day: Sequence[Solved], others: dict[str, list[list[Routed]]
     """The share without a model over the first day, of the last WINDOW tasks at each, as an SVG."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    curves = {OURS: [solved.route == "recall" for solved in day]}
-    curves |= {name: [r.recalled for r in routes[0]] for name, routes in others.items() if name != ALWAYS}
-    for name, flags in curves.items():
-        wrong = 0 if name == OURS else sum(r.recalled and not r.right for r in others[name][0])
-        wrong = wrong or sum(s.route == "recall" and not s.right for s in day) if name == OURS else wrong
-        shares = [share(flags[max(0, n - WINDOW) : n]) for n in range(1, len(flags) + 1)]
-        axes.plot(shares, label=f"{name} ({wrong} wrong)", linewidth=2.5 if name == OURS else 1)
+    curves = {OURS: [routed(solved) for solved in day]}
+    curves |= {name: routes[0] for name, routes in others.items() if name != ALWAYS}
+    for name, routes in curves.items():
+        wrong = sum(r.recalled and not r.right for r in routes)
+        flags = [r.recalled for r in routes]
+        moving = [share(flags[max(0, n - WINDOW) : n]) for n in range(1, len(flags) + 1)]
+        axes.plot(moving, label=f"{name} ({wrong} wrong)", linewidth=2.5 if name == OURS else 1)
     axes.set(xlabel="task of day 1", ylabel=f"without a model, last {WINDOW} tasks", ylim=(0, 1.02))
-    axes.legend(fontsize=8, loc="upper left")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     figure.savefig(path)
 
 
