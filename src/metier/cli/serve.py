@@ -45,12 +45,13 @@ def command(
     expose: Literal["all", "nearest", "none"],
     workers: int,
 ) -> None:
-    """Offer the library over HTTP: a JSON API (GET / lists what there is), pages for people, MCP at /mcp.
+    """Offer the library over HTTP: a JSON API (GET / lists what there is), pages for people at /ui/, MCP at /mcp.
 
     Capabilities run in worker processes, so that one that crashes fails its run alone. Each does one
     run at a time: more of them help where runs wait for other servers.
 
-    With METIER_TOKEN in the environment, every request must carry it as `Authorization: Bearer …`.
+    With METIER_TOKEN in the environment, every request must carry it as `Authorization: Bearer …`; a browser asks for
+    it once.
     """
     from metier.runtime import Runtime
     from metier.web.server import serve
