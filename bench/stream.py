@@ -170,10 +170,12 @@ def report(days: Sequence[Sequence[Solved]], rows: Sequence[Row]) -> None:
         print(f"{r.name:38}{r.day_1:8.1%}{r.last:10.1%}{r.day_2:8.1%}{r.wrong:14}{r.right:10.1%}")
     print(f"\nwithout a model, over day 1: {sparkline([solved.route == 'recall' for solved in days[0]])}")
     for number, day in enumerate(days, start=1):
-        times = sorted(solved.seconds for solved in day if solved.route == "recall")
+        recalled = [solved for solved in day if solved.route == "recall"]
+        times = sorted(solved.seconds for solved in recalled)
         if times:
             p99 = times[min(len(times) - 1, int(0.99 * len(times)))]
-            print(f"day {number}: a recalled task {1e3 * statistics.median(times):.1f} ms, p99 {1e3 * p99:.1f} ms")
+            median, own = (1e3 * statistics.median(seconds) for seconds in (times, [s.run_seconds for s in recalled]))
+            print(f"day {number}: a recalled task {median:.1f} ms, p99 {1e3 * p99:.1f} ms; its program {own:.1f} ms")
         calls = sum(solved.model_calls for solved in day)
         print(f"day {number}: {calls} model calls; why memory did not answer:")
         for reason, count in Counter(s.reason for s in day if s.route != "recall").most_common(20):

@@ -54,6 +54,8 @@ class Solved:
     capability: str = ""
     input: Any = None
     answer: str = ""
+    run_seconds: float = 0.0
+    """What of the seconds the program itself took."""
 
 
 def make_library(path: Path, scenario: Scenario) -> Path:
@@ -89,7 +91,7 @@ def solve(runtime: Runtime, scenario: Scenario, task: Task) -> Solved:
     scenario.restore(data)
     heard: list[events.Event] = []
     started = time.perf_counter()
-    route, calls, id, input, said = "failed", 0, "", None, ""
+    route, calls, id, input, said, ran = "failed", 0, "", None, "", 0.0
     try:
         answer = runtime.run_sync(task.text, emit=heard.append)
     except MetierError as error:
@@ -97,11 +99,11 @@ def solve(runtime: Runtime, scenario: Scenario, task: Task) -> Solved:
     else:
         route, calls, said = answer.route, answer.model_calls, answer.text
         if answer.used:
-            id, input = answer.used[-1].capability, answer.used[-1].input
+            id, input, ran = answer.used[-1].capability, answer.used[-1].input, answer.used[-1].seconds
     seconds = time.perf_counter() - started
     right = scenario.state(data) == task.expected
     reason = "" if route == "recall" else next(filter(None, map(_reason, heard)), "not solved before")
-    return Solved(task.text, task.file, task.family, route, right, seconds, calls, reason, id, input, said)
+    return Solved(task.text, task.file, task.family, route, right, seconds, calls, reason, id, input, said, ran)
 
 
 def _reason(event: events.Event) -> str:
