@@ -61,6 +61,7 @@ def remember(memory: TaskMemory, task: str = TASK, answer: str = ANSWER, version
         "“What's John's salary?”",
         "WHAT'S JOHN'S SALARY…",
         "Ｗhat's John's salary？",
+        "«What's John's salary»?",
     ],
 )
 def test_case_spaces_quotes_and_final_punctuation_make_no_other_task(same: str) -> None:
@@ -74,6 +75,13 @@ def test_case_spaces_quotes_and_final_punctuation_make_no_other_task(same: str) 
         ("What's 5!", "What's 5?"),
         ("John's salary in 2.5", "John's salary in 25"),
         ("salary of John", "salary John of"),
+        ('Tell Ann "thank you"', 'Tell Ann "THANK YOU"'),
+        ('Tell Ann "thank you"', 'Tell Ann "thank you?"'),
+        ('Tell Ann "thank you"', 'Tell Ann "thank  you"'),
+        ("Delete the meeting 'Retro'", "Delete the meeting 'retro'"),
+        ("sales of the US team", "sales of the us team"),
+        ("Start in 10 minutes", "Start in 1⁰ minutes"),
+        ("Price of A1", "Price of A¹"),
     ],
 )
 def test_other_words_are_another_task(one: str, other: str) -> None:

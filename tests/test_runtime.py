@@ -161,6 +161,11 @@ def test_without_a_model_an_unknown_task_names_the_nearest_and_the_ways_on(opene
 WRITING: dict[str, Any] = {"effects": "write"}
 
 
+def test_a_task_that_is_no_unicode_text_is_refused_like_any_other(opened: Opened) -> None:
+    with pytest.raises(SetupMissing):
+        opened().run_sync("what is \ud800 and \udfff")
+
+
 def test_memory_repeats_a_change_only_with_consent(opened: Opened, library: Library) -> None:
     publish(library, "raise_salary", "Raises an employee's salary.", {"salary": 90000}, effects="write")
     task = "Raise John's salary."

@@ -144,7 +144,8 @@ class Journal:
         tokens: int = 0,
     ) -> None:
         """Keeps how a task ended."""
-        row = (run_id, time.time(), task, route, answer, error, json.dumps(created), model_calls, tokens)
+        texts = (text and text.encode("utf-8", "replace").decode("utf-8") for text in (task, route, answer, error))
+        row = (run_id, time.time(), *texts, json.dumps(created), model_calls, tokens)
         self._store.write("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
 
     def run(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 import unicodedata
@@ -35,8 +36,15 @@ CREATE TABLE solved (
 )
 """
 
-_QUOTES = "\"'“”„‘‚«»‹›`´"
-_APOSTROPHES = str.maketrans("’‘ʼ", "'''")
+_FINAL = ".?…．？"
+_PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "`": "`", "'": "'", "‘": "’"}
+_STRAIGHT = str.maketrans("’‘ʼ", "'''")
+_FULL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94) if chr(0x21 + n) not in "\"'`"}
+_SPACES = re.compile(r"\s+")
+_VERBATIM = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“]*“|«[^»]*»|`[^`]*`|(?<!\w)['‘’ʼ][^'‘’ʼ]*['‘’ʼ](?!\w)")
+"""A quotation: what is in it is somebody's own words."""
+_CAPITALS = re.compile(r"\b(US|IT|WHO|OR|IN|ME)\b")
+"""Names that are other words in small letters; in a task that is all capitals they are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +244,49 @@ def _says_all(example: Example) -> bool:
 def normalize_task(task: str) -> str:
     """`task` without what makes no other task of it: case, spaces, quotes around it, and final `.`, `?`, `!` and `…`.
 
-    Apostrophes become straight and characters take their usual form (NFKC). A `!` after a digit stays, a factorial.
+    Apostrophes become straight, full-width characters usual ones, and accents part of their letters. What is quoted
+    within the task stays to the letter. A `!` after a digit stays, a factorial.
     """
-    text = unicodedata.normalize("NFKC", task).translate(_APOSTROPHES).casefold()
-    text = " ".join(unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).split())
-    end = len(text)
-    while end and (text[end - 1] in _QUOTES + ".?… " or (text[end - 1] == "!" and not text[: end - 1][-1:].isdigit())):
+    for _ in range(4):  # one step can uncover what is another's: a quotation around a quotation
+        before, task = task, _normalized(task)
+        if task == before:
+            break
+    return task
+
+
+def _normalized(task: str) -> str:
+    text = _unwrapped(task)
+    keep = _CAPITALS if text != text.upper() else None
+    parts, end = [], 0
+    for quotation in _VERBATIM.finditer(text):
+        parts += [_plain(text[end : quotation.start()], keep), quotation[0]]
+        end = quotation.end()
+    return "".join([*parts, _plain(text[end:], keep)]).strip()
+
+
+def _unwrapped(task: str) -> str:
+    """`task` without spaces and final punctuation, and without the quotes that are around all of it."""
+    end = len(task)
+    while end and (task[end - 1] in _FINAL or task[end - 1].isspace() or _exclaims(task, end)):
         end -= 1
-    return text[:end].lstrip(_QUOTES + " ")
+    text = task[:end].lstrip()
+    closing = _PAIRS.get(text[:1])
+    if closing is None or len(text) < 2 or text[-1] != closing:
+        return text
+    inner = text[1:-1]
+    return text if text[0] in inner or closing in inner else inner
+
+
+def _exclaims(task: str, end: int) -> bool:
+    return task[end - 1] in "!！" and not task[: end - 1][-1:].isdigit()
+
+
+def _plain(text: str, keep: re.Pattern[str] | None) -> str:
+    """Text outside quotations, as it is compared; spaces at its ends stay one space."""
+    text = unicodedata.normalize("NFC", text.translate(_FULL_WIDTH)).translate(_STRAIGHT)
+    pieces = keep.split(text) if keep is not None else [text]  # every second one is a name
+    text = unicodedata.normalize("NFC", "".join(p if n % 2 else p.casefold() for n, p in enumerate(pieces)))
+    return _SPACES.sub(" ", text)
 
 
 def _key(task: str) -> bytes:
