@@ -25,7 +25,7 @@ from metier.sandbox.shipped import PYTHON
 from metier.toolchains import python
 from tests.test_library import release
 
-KILLS = int(os.environ.get("METIER_KILLS", "16"))
+KILLS = int(os.environ.get("METIER_KILLS", "8"))
 """How often a writer is killed; more where it is to be shown at length."""
 MOST_RUNS, SECONDS_OF_A_RUN = 6, 0.15
 """A writer is let go on for up to so many runs, and then for a part of one more, with what comes after it."""

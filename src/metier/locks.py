@@ -6,12 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from metier.errors import LibraryError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
+TURN_SECONDS = 120.0
+"""How long a process waits for another one to make what it needs too."""
 
 
 @contextmanager
@@ -33,6 +35,15 @@ def exclusive(path: Path, *, timeout: float) -> Iterator[None]:
             _unlock(descriptor)  # closing would not do while a forked child still has the descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """One process at a time for what `path` is to hold; one that has waited TURN_SECONDS goes on all the same."""
+    with ExitStack() as turn:
+        with suppress(LibraryError, OSError):
+            turn.enter_context(exclusive(path.with_suffix(".lock"), timeout=TURN_SECONDS))
+        yield
 
 
 def _wait(descriptor: int, path: Path, timeout: float) -> None:

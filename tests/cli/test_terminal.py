@@ -111,7 +111,11 @@ def test_ctrl_c_ends_a_program_that_loops(library: Library, arguments: tuple[str
     library.publish(Release(promise, SPIN, {}, None, None, made), expected_version=None)
     (library.path / "metier.toml").write_text("[limits]\nfuel = 9000000000000000\n", encoding="utf-8")
     process = subprocess.Popen(
-        [*METIER, *arguments], env=environment(library), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*METIER, *arguments],
+        env=environment(library),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell has its background jobs ignore it
     )
     time.sleep(2)  # the program runs by then, and says nothing that could be waited for
     assert process.poll() is None

@@ -391,7 +391,7 @@ def test_postgresql_reaches_no_table_that_was_not_found(planner: Any, text: str)
 def test_a_statement_that_the_server_does_not_end_is_cut_off(server: str, tmp_path: Path) -> None:
     opened = SqlStores({"hr": server}, tmp_path).open("hr", writes=False, seconds=1, limits=Limits())
     opened.begin(write=False)
-    endless = understood("SELECT strpos(?, ?)", ["a" * 300_000, "b" + "a" * 150_000], "postgresql")
+    endless = understood("SELECT strpos(?, ?)", ["a" * 150_000, "b" + "a" * 75_000], "postgresql")
     with pytest.raises(EffectError) as ended:
         opened.run(endless, 0.2, lambda *_: True)
     assert ended.value.kind == "timeout"

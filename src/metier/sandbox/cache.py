@@ -23,16 +23,13 @@ from typing import IO, TypeVar
 import wasmtime
 from wasmtime.component import Component
 
-from metier.errors import LibraryError
-from metier.locks import exclusive
+from metier.locks import in_turn
 from metier.sandbox.compiler import compile_module
 from metier.sandbox.limits import Limits
 
 log = logging.getLogger(__name__)
 PART = 2**20
 """Bytes that are read at a time, so that code of any size takes no memory of its own."""
-TURN_SECONDS = 120.0
-"""How long a process waits for another one to compile what it needs too."""
 Code = TypeVar("Code", wasmtime.Module, Component)
 
 
@@ -74,7 +71,7 @@ class CompiledCode:
             announce()
             file.write(Component(self._engine, wasm()).serialize())
 
-        return self._load(Component, key, compiled, in_turn=True)
+        return self._load(Component, key, compiled, one_by_one=True)
 
     def engine(self, key: str, wasm: Callable[[], bytes], announce: Callable[[], None]) -> wasmtime.Module:
         """The same for an engine that is a core module; it is compiled by a process of its own."""
@@ -83,7 +80,7 @@ class CompiledCode:
             announce()
             compile_module(wasm(), Limits(), file, self._target)
 
-        return self._load(wasmtime.Module, key, compiled, in_turn=True)
+        return self._load(wasmtime.Module, key, compiled, one_by_one=True)
 
     def has(self, key: str) -> bool:
         return self._path(key).exists()
@@ -93,14 +90,14 @@ class CompiledCode:
         return self._folder / f"{name[:40]}.cwasm"
 
     def _load(
-        self, kind: type[Code], key: str, compile_into: Callable[[IO[bytes]], None], *, in_turn: bool = False
+        self, kind: type[Code], key: str, compile_into: Callable[[IO[bytes]], None], *, one_by_one: bool = False
     ) -> Code:
-        """The code, compiled if it is not there. With `in_turn` one process does that while others wait for it."""
+        """The code, compiled if it is not there. With `one_by_one` one process does that while others wait for it."""
         path = self._path(key)
         if (found := self._kept(kind, path)) is not None:
             return found
-        with self._own_folder() as folder, _turn(Path(folder, path.name)) if in_turn else contextlib.nullcontext():
-            if in_turn and (found := self._kept(kind, path)) is not None:
+        with self._own_folder() as folder, in_turn(Path(folder, path.name)) if one_by_one else contextlib.nullcontext():
+            if one_by_one and (found := self._kept(kind, path)) is not None:
                 return found
             with _private_file(Path(folder, path.name)) as fresh:
                 with fresh.open("r+b") as file:
@@ -168,15 +165,6 @@ class CompiledCode:
                 with contextlib.suppress(FileExistsError):
                     os.link(temporary, path)  # keeps the key of whoever came first
             return path.read_bytes()
-
-
-@contextlib.contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """One process at a time for what `path` is to hold; one that has waited too long goes on all the same."""
-    with contextlib.ExitStack() as turn:
-        with contextlib.suppress(LibraryError, OSError):
-            turn.enter_context(exclusive(path.with_suffix(".lock"), timeout=TURN_SECONDS))
-        yield
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 
 from metier.errors import BuildError, SetupMissing
+from metier.locks import in_turn
 from metier.toolchains.protocol import Workshop
 
 
@@ -40,11 +41,16 @@ def prepared(workshop: Workshop, language: str, inputs: Iterable[str | bytes], m
     if _is_private(workshop.folder) and _is_private(target):
         return target
     workshop.box.announce(f"preparing {language} for this machine (once, it may take a minute)")
-    shutil.rmtree(target, ignore_errors=True)
     workshop.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _is_private(workshop.folder):
         raise SetupMissing(f"{workshop.folder} can be written to by others; name another folder in METIER_CACHE_DIR")
-    staged = workshop.folder / f".{name}-{secrets.token_hex(6)}"
+    with in_turn(target):
+        return target if _is_private(target) else _made(target, language, make)
+
+
+def _made(target: Path, language: str, make: Callable[[Path], None]) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    staged = target.with_name(f".{target.name}-{secrets.token_hex(6)}")
     staged.mkdir(mode=0o700)
     try:
         make(staged)
