@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,13 @@ def test_the_model_sees_only_the_nearest_and_two_tools(opened: Opened, library: 
     shown = [id for id in (c.id for c in library.capabilities()) if f"`{id}`" in json.dumps(request["messages"])]
     assert "get_salary_details" in shown
     assert len(shown) == len(answer.candidates) == 4
+
+
+def test_the_model_is_told_the_time_of_the_runs(library: Library) -> None:
+    model = ScriptedModel([{"content": "On Friday 1 December 2023."}])
+    with Runtime.open(library.path, model=model, now=datetime(2023, 11, 30, 9, 5)) as runtime:
+        runtime.run_sync("When is the next first of a month?")
+    assert "It is Thursday, 2023-11-30 09:05." in model.requests[0]["messages"][-1]["content"]
 
 
 def test_a_solved_task_is_recalled_without_a_model_and_word_for_word(opened: Opened) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from metier import events
@@ -86,6 +87,10 @@ class Hands(Protocol):
     @property
     def library(self) -> Library: ...
 
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """What time it is."""
+
     async def run_or_mend(
         self, capability: Capability, input: Any, run_id: str, emit: Emit
     ) -> tuple[Ran | Failed, int, int]:
@@ -123,7 +128,8 @@ class Attempt:
     async def work(self) -> str:
         """Steps until the model answers in words."""
         conversation = Conversation(render("solve"))
-        conversation.user(render("task", task=self.task, candidates=self.known))
+        now = _spoken(self.hands.now())
+        conversation.user(render("task", task=self.task, candidates=self.known, now=now))
         empty, doubted = 0, False
         for _ in range(self.hands.settings.agent.steps):
             self.emit(events.ModelAsked("chat", self.model.name))
@@ -133,7 +139,7 @@ class Attempt:
             if reply.calls:
                 await self._answer_calls(conversation, reply.calls)
             elif text := reply.text.strip():
-                numbers = unexplained(text, self.told, self.task) if self.told and not doubted else []
+                numbers = unexplained(text, self.told, f"{self.task}\n{now}") if self.told and not doubted else []
                 if not numbers:
                     return text
                 doubted = True
@@ -240,6 +246,10 @@ class Attempt:
 
     def _ids(self) -> str:
         return ", ".join(c.id for c in self.known) or "none yet"
+
+
+def _spoken(moment: datetime) -> str:
+    return f"{moment:%A}, {moment:%Y-%m-%d %H:%M}"
 
 
 def _decoded(value: Any) -> Any:

@@ -140,7 +140,8 @@ def brief(
         http=around.shown.http,
         hand_in=hand_in or f"`{SUBMIT}`",
         has_desk=hand_in is None,
-        may={what: bool(getattr(around.ceiling, what)) for what in ("http", "sql", "call")},
+        may={what: bool(getattr(around.ceiling, what)) for what in ("http", "sql", "call")}
+        | {"clock": around.ceiling.clock == "recorded"},
         on_approval=around.ceiling.beyond(around.shown),
         languages=[_described(t) for t in other_languages(task, capability)],
     )
