@@ -21,6 +21,7 @@ FLOORS = [
         "capability",
         "events",
         "narration",
+        "watching",
         "sandbox.limits",
         "locks",
         "durable",
@@ -62,7 +63,7 @@ FLOORS = [
     {"mutation", "replay", "lifecycle", "testing", "attempt"},
     {"runs", "workforce"},
     {"runtime"},
-    {"batch", "example_check", "importing", "rebuild", "tidy", "stats"},
+    {"batch", "example_check", "importing", "rebuild", "tidy", "stats", "metrics"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""

@@ -122,6 +122,24 @@ class Answered:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class MutationEnded:
+    """What an order for a new capability came to; `capability` is the one that is there or waits now."""
+
+    outcome: Literal["published", "exists", "waits", "nothing", "failed"]
+    capability: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """A task that was not solved: what `Runtime.run` raised. Told to those that watch a runtime; its caller has it."""
+
+    run_id: str
+    kind: str
+    """The error's class, as in `SetupMissing`."""
+    error: str
+
+
 Event = (
     TaskStarted
     | Recalled
@@ -136,6 +154,8 @@ Event = (
     | Published
     | WaitsForApproval
     | ToolRefused
+    | MutationEnded
+    | TaskFailed
     | Answered
 )
 

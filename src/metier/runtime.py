@@ -37,12 +37,13 @@ from metier.journal import new_run_id
 from metier.library import Library
 from metier.memory import TaskMemory, answer_from
 from metier.model import ChatModel, chat_model, provider_embed, resolve_models
-from metier.outcomes import Failed, Mutation, Ran
+from metier.outcomes import Exists, Failed, Mutated, Mutation, NotMutated, Ran, Waits
 from metier.permissions import Permissions
 from metier.prompts import clipped
 from metier.replay import Comparison, replay
 from metier.runs import Runs
 from metier.sandbox.box import Box
+from metier.watching import Watcher, told
 from metier.workforce import Workforce
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Runtime:
         self.aliases = Aliases(library)
         self._index: CapabilityIndex | None = None
         self._lock = threading.RLock()
+        self.watchers: list[Watcher] = []
 
     @classmethod
     def open(
@@ -179,7 +181,7 @@ class Runtime:
             SetupMissing: memory has no answer and there is no model.
             ModelError: the model's endpoint fails, or it does not come to an answer.
         """
-        run_id = new_run_id()
+        run_id, emit = new_run_id(), told(emit, self.watchers)
         _check_task(task)
         emit(events.TaskStarted(run_id, task))
         try:
@@ -188,6 +190,7 @@ class Runtime:
             )
         except (MetierError, asyncio.CancelledError) as error:
             self.journal.task(run_id, task, error=str(error) or "cancelled")
+            emit.watching(events.TaskFailed(run_id, type(error).__name__, str(error)))
             raise
         self.journal.task(
             run_id,
@@ -316,6 +319,17 @@ class Runtime:
         Raises:
             Overloaded: there are workers, and too many runs wait for them already.
         """
+        if not self.watchers:
+            return self._execute(capability, input, grant=grant, task_run_id=task_run_id)
+        tell = told(lambda _: None, self.watchers)
+        tell(events.RunStarted(capability.id, capability.version, input))
+        outcome = self._execute(capability, input, grant=grant, task_run_id=task_run_id)
+        tell(_run_ended(outcome))
+        return outcome
+
+    def _execute(
+        self, capability: Capability, input: Any, *, grant: Permissions | None = None, task_run_id: str | None = None
+    ) -> Ran | Failed:
         return (self.workforce or self._runs).execute(capability, input, grant=grant, task_run_id=task_run_id)
 
     def _serves(self, failed: Capability) -> bool:
@@ -340,10 +354,8 @@ class Runtime:
 
     async def _run_off_loop(self, capability: Capability, input: Any, run_id: str, emit: Emit) -> Ran | Failed:
         emit(events.RunStarted(capability.id, capability.version, input))
-        outcome = await asyncio.to_thread(self.execute, capability, input, task_run_id=run_id)
-        said = outcome.output_text if isinstance(outcome, Ran) else outcome.error
-        ok = isinstance(outcome, Ran)
-        emit(events.RunEnded(capability.id, capability.version, ok, clipped(said, 300), outcome.seconds))
+        outcome = await asyncio.to_thread(self._execute, capability, input, task_run_id=run_id)
+        emit(_run_ended(outcome))
         return outcome
 
     async def run_or_mend(
@@ -460,10 +472,11 @@ class Runtime:
         author = self._mutation_model
         if author is None:
             raise SetupMissing("there is no model to write capabilities; set a key, or [model] in metier.toml")
+        emit = told(emit, self.watchers)
         emit(events.MutationStarted(task, parent))
         artifact = await asyncio.to_thread(self.library.load, parent) if parent else None
         near = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
-        return await self.mutator().mutate(
+        work = self.mutator().mutate(
             author,
             task,
             artifact,
@@ -472,6 +485,7 @@ class Runtime:
             tester=self._tester_model,
             demand=demand,
         )
+        return await _told_of_its_end(work, emit)
 
     async def repair(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
         """Has a capability mended that broke its contract; the outcome, with model calls and tokens spent.
@@ -491,8 +505,10 @@ class Runtime:
         if author is None:
             raise SetupMissing("there is no model to mend capabilities; set a key, or [model] in metier.toml")
         parent = await asyncio.to_thread(self.library.load, id, max(f.version for f in failures))
+        emit = told(emit, self.watchers)
         emit(events.MutationStarted(f"repair {parent.capability.name}", parent.capability.name))
-        return await self.mutator().repair(author, parent, failures, current.version, emit, tester=self._tester_model)
+        work = self.mutator().repair(author, parent, failures, current.version, emit, tester=self._tester_model)
+        return await _told_of_its_end(work, emit)
 
     # The same for those who do not write async code
 
@@ -536,6 +552,37 @@ class Runtime:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _run_ended(outcome: Ran | Failed) -> events.RunEnded:
+    said = outcome.output_text if isinstance(outcome, Ran) else outcome.error
+    ok = isinstance(outcome, Ran)
+    return events.RunEnded(outcome.capability, outcome.version, ok, clipped(said, 300), outcome.seconds)
+
+
+async def _told_of_its_end(
+    work: Coroutine[Any, Any, tuple[Mutation, int, int]], emit: Emit
+) -> tuple[Mutation, int, int]:
+    """A mutation, whose end is told whatever it is."""
+    ended = events.MutationEnded("failed", None)
+    try:
+        outcome, asked, tokens = await work
+        ended = _mutation_ended(outcome)
+        return outcome, asked, tokens
+    finally:
+        emit(ended)
+
+
+def _mutation_ended(outcome: Mutation) -> events.MutationEnded:
+    match outcome:
+        case Mutated():
+            return events.MutationEnded("published", outcome.capability.id)
+        case Exists():
+            return events.MutationEnded("exists", outcome.capability.id)
+        case Waits():
+            return events.MutationEnded("waits", outcome.capability)
+        case NotMutated():
+            return events.MutationEnded("nothing", None)
 
 
 def _check_task(task: str) -> None:

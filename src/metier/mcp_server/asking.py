@@ -7,7 +7,6 @@ and call again with the answer; what they answer counts only for the very draft 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import Any, Literal
 
 from mcp.server.elicitation import AcceptedElicitation, render_elicitation_schema
@@ -16,11 +15,9 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, Inpu
 from pydantic import BaseModel, Field, ValidationError
 
 from metier.approval import screen
-from metier.capability import contract_json
 from metier.errors import LibraryError
 from metier.library import Library, source_text
-from metier.mutation.pending import Waiting
-from metier.schemas import canonical
+from metier.mutation.pending import Waiting, fingerprint
 
 MULTI_ROUND = "2026-07-28"
 """The protocol from which on a question is a result; versions are dates, so they compare as text."""
@@ -72,15 +69,8 @@ async def ask(context: Context[Any, Any], library: Library, waiting: Waiting) ->
         return "rejected" if answer.action == "decline" else "open"
     params = ElicitRequestFormParams(message=message, requested_schema=render_elicitation_schema(Approval))
     return InputRequiredResult(
-        input_requests={QUESTION: ElicitRequest(params=params)}, request_state=f"{waiting.id} {mark_of(waiting)}"
+        input_requests={QUESTION: ElicitRequest(params=params)}, request_state=f"{waiting.id} {fingerprint(waiting)}"
     )
-
-
-def mark_of(waiting: Waiting) -> str:
-    """A hash of all that a person decides on."""
-    release = waiting.release
-    decided = [contract_json(release.contract), list(waiting.beyond), hashlib.sha256(release.wasm).hexdigest()]
-    return hashlib.sha256(canonical(decided).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _can_be_asked(context: Context[Any, Any]) -> bool:

@@ -26,9 +26,10 @@ from metier.mcp_server.answers import (
     refuse_run,
     run_of,
 )
-from metier.mcp_server.asking import Answered, Verdict, answer_of, ask, mark_of
+from metier.mcp_server.asking import Answered, Verdict, answer_of, ask
 from metier.mcp_server.progress import Progress
 from metier.mutation.draft import submit_tool
+from metier.mutation.pending import fingerprint
 from metier.outcomes import Failed, Mutation, NotMutated, Ran, Waits
 from metier.prompts import clipped
 from metier.runtime import Runtime
@@ -170,18 +171,18 @@ class Tools:
         said = await ask(context, self._runtime.library, waiting)
         if isinstance(said, InputRequiredResult):
             return said
-        answer = Answered(waiting.id, mark_of(waiting), said)
+        answer = Answered(waiting.id, fingerprint(waiting), said)
         return await asyncio.to_thread(self._answered, answer, _client_name(context))
 
     def _answered(self, answer: Answered, by: str) -> Published:
         waiting = self._runtime.pending().get(answer.id)
-        verdict: Verdict = answer.verdict if mark_of(waiting) == answer.mark else "open"
+        verdict: Verdict = answer.verdict if fingerprint(waiting) == answer.mark else "open"
         if verdict == "open":
             published_or_refused(Waits(waiting.id, waiting.beyond))
         if verdict == "rejected":
             self._runtime.pending().remove(waiting.id)
             raise NotDone(f"Nothing was published: a person rejected {waiting.id}. Do without what it asked for")
-        outcome = self._runtime.mutator().approve(waiting.id, by)
+        outcome = self._runtime.mutator().approve(waiting.id, by, seen=waiting)
         if isinstance(outcome, NotMutated):
             published_or_refused(outcome)
         self._when_changed()

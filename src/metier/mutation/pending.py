@@ -5,6 +5,7 @@ They lie in the library's state folder, whole, and are nobody's capability until
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shutil
@@ -14,10 +15,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from metier.capability import Contract, Provenance, contract_json
+from metier.capability import Contract, Provenance, content_hash, contract_json
 from metier.errors import LibraryError, UsageError
 from metier.library import Release
-from metier.schemas import InvalidJson, parse
+from metier.schemas import InvalidJson, canonical, parse
 
 FOLDER = "pending"
 
@@ -116,3 +117,10 @@ def _read(folder: Path) -> Waiting | None:
         return Waiting(release, beyond, unfinished)
     except (OSError, InvalidJson, ValidationError, KeyError, TypeError):
         return None
+
+
+def fingerprint(waiting: Waiting) -> str:
+    """What tells this draft from any other under its id."""
+    release = waiting.release
+    whole = [content_hash(release.contract, release.wasm, dict(release.source)), waiting.beyond, waiting.unfinished]
+    return hashlib.sha256(canonical([*whole, release.parent]).encode("utf-8", "surrogatepass")).hexdigest()

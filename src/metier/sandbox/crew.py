@@ -103,6 +103,11 @@ class Crew(Generic[Item, Result]):
         with self._lock:
             return sorted(worker.process.pid or 0 for worker in self._workers)
 
+    @property
+    def calls(self) -> int:
+        """How many items are under way or wait."""
+        return self._calls
+
     def call(self, item: Item) -> Result | Lost:
         """What a worker makes of the item, or that its worker was lost. What the function raises, this raises.
 

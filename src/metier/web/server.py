@@ -15,9 +15,12 @@ from metier.errors import UsageError
 from metier.mcp_server import Expose
 from metier.runtime import Runtime
 from metier.web.app import create_app
+from metier.web.connections import BoundedConnection
 
 HOST, PORT = "127.0.0.1", 8765
 BACKLOG = 2048
+MAX_CONNECTIONS = 4096
+"""More are told to come back; each costs some memory, whatever it is used for."""
 STOP_SECONDS = 60
 """How long requests that are under way may take after the server was told to stop."""
 
@@ -69,6 +72,8 @@ def make_server(
     return Server(
         uvicorn.Config(
             app,
+            http=BoundedConnection,
+            limit_concurrency=MAX_CONNECTIONS,
             log_level="warning",
             access_log=False,
             proxy_headers=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -11,10 +10,10 @@ from starlette.responses import Response
 
 from metier import schemas
 from metier.approval import who
-from metier.capability import content_hash, contract_json
+from metier.capability import contract_json
 from metier.errors import LibraryError, UsageError
 from metier.library import Artifact, source_text
-from metier.mutation.pending import Waiting
+from metier.mutation.pending import Waiting, fingerprint
 from metier.outcomes import Mutated, NotMutated, Waits
 from metier.permissions import Permissions
 from metier.web.pages.side_by_side import side_by_side
@@ -120,13 +119,6 @@ class ApprovalPages:
             else json.dumps(contract, indent=2, ensure_ascii=False),
             editable=len(release.source) == 1,
         )
-
-
-def fingerprint(waiting: Waiting) -> str:
-    """What tells this draft from any other under its id."""
-    release = waiting.release
-    whole = [content_hash(release.contract, release.wasm, dict(release.source)), waiting.beyond, waiting.unfinished]
-    return hashlib.sha256(schemas.canonical([*whole, release.parent]).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _asks(had: Permissions, may: Permissions, beyond: tuple[str, ...]) -> list[dict[str, Any]]:
