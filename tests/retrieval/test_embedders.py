@@ -24,6 +24,13 @@ def test_each_text_gets_one_row_of_length_one() -> None:
     assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]
 
 
+def test_politeness_and_capitals_move_a_task_little() -> None:
+    plain, polite, other = WORDLLAMA.embed(
+        ["convert dollars to euros", "Please help me: can you Convert dollars to Euros?", "convert a photo to grey"]
+    )
+    assert plain @ polite > 0.9 > plain @ other
+
+
 def test_a_text_without_content_gets_zeros_and_no_texts_get_no_rows() -> None:
     assert not WORDLLAMA.embed([""]).any()
     assert WORDLLAMA.embed([]).shape == (0, 256)

@@ -10,12 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metier.retrieval.fusion import MAX_CLAUSES, clauses
-from metier.retrieval.lexical import LexicalIndex, Vocabulary, stem, words
+from metier.retrieval.lexical import LexicalIndex, Vocabulary, normalised, stem, terms, weight_of, words
+
+
+def weighed(text: str) -> list[tuple[str, float]]:
+    return [(term, weight_of(term)) for term in terms(text)]
 
 
 def index(*documents: str) -> LexicalIndex:
     vocabulary = Vocabulary()
-    return LexicalIndex(vocabulary, [vocabulary.bag(words(document)) for document in documents])
+    return LexicalIndex(vocabulary, [vocabulary.bag(weighed(document)) for document in documents])
 
 
 @pytest.mark.parametrize(
@@ -68,16 +72,29 @@ def test_unknown_words_and_empty_queries_score_nothing() -> None:
 
 def test_words_that_came_into_the_vocabulary_later_are_unknown() -> None:
     vocabulary = Vocabulary()
-    early = LexicalIndex(vocabulary, [vocabulary.bag(["salary"])])
-    vocabulary.bag(["zebra"])
+    early = LexicalIndex(vocabulary, [vocabulary.bag([("salary", 1.0)])])
+    vocabulary.bag([("zebra", 1.0)])
     assert not early.scores(["zebra"]).any()
 
 
 @given(st.lists(st.text(alphabet="abc ", max_size=30), max_size=8), st.text(alphabet="abcd ", max_size=60))
-def test_scores_lie_between_zero_and_one(documents: list[str], query: str) -> None:
-    scores = index(*documents).scores(words(query))
+def test_scores_are_finite_and_not_below_zero(documents: list[str], query: str) -> None:
+    scores = index(*documents).scores(terms(query))
     assert scores.shape == (len(documents),)
-    assert ((scores >= 0) & (scores <= 1)).all()
+    assert (np.isfinite(scores) & (scores >= 0)).all()
+
+
+def test_two_words_side_by_side_count_more_than_apart() -> None:
+    scores = index("rate of an exchange", "exchange rate of today", "a mean exchange and a low rate").scores(
+        terms("exchange rate")
+    )
+    assert scores.argmax() == 1
+
+
+def test_the_same_sum_weighs_more_among_more_documents() -> None:
+    total = np.ones(1, dtype=np.float32)
+    few, some, many = (float(normalised(total, 10.0, size)[0]) for size in (200, 2_000, 200_000))
+    assert few < some < many
 
 
 def test_a_query_is_split_into_the_clauses_that_have_something_to_say() -> None:

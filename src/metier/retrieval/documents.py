@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from metier.capability import Capability
-from metier.retrieval.lexical import words
+from metier.retrieval.lexical import terms, weight_of, words
 
 MAX_TEXT_CHARACTERS = 4096
 """A longer query or text is cut to its first three quarters and its last quarter of this many characters."""
 
 MAX_TASKS = 64
 """Tasks of one capability that are searched; the later ones, where there are more."""
+
+NAME_WEIGHT = 5.0
+"""What a word of a capability's name counts, besides that it stands in the title."""
 
 _TAIL = MAX_TEXT_CHARACTERS // 4
 
@@ -27,10 +30,13 @@ class Document:
     details: str
     """What only the words are taken of: the descriptions of the parameters."""
 
-    def words(self, name: str) -> Iterator[str]:
-        """The stemmed words, those of the capability's name twice."""
-        for text in (name, self.title, self.details, *self.tasks):
-            yield from words(text)
+    def words(self, name: str) -> Iterator[tuple[str, float]]:
+        """The terms of a capability of this name, and what each counts: words of the name most, pairs of words less."""
+        for word in words(name):
+            yield word, NAME_WEIGHT
+        for text in (self.title, self.details, *self.tasks):
+            for term in terms(text):
+                yield term, weight_of(term)
 
 
 def document(capability: Capability, solved: Sequence[str] = ()) -> Document:

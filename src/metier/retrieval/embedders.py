@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metier.errors import ModelError, SetupMissing
+from metier.retrieval.glue import content
 
 Vectors = NDArray[np.float32]
 """One row a text, shape (n, d)."""
@@ -40,10 +41,12 @@ class Embedder(Protocol):
 class WordLlamaEmbedder:
     """WordLlama's 256-dimension static embeddings; the weights lie in its wheel, nothing is fetched.
 
+    A text's vector is the mean of two: of the text as it is, and of the words in it that carry its meaning, in lower
+    case. A static model knows "Salary" and "salary" as different words, and adds up every "please" and "provides".
     The model loads at the first use. Several threads may embed at once.
     """
 
-    name = "wordllama:l2_supercat:256"
+    name = "wordllama:l2_supercat:256:content"
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,7 +60,9 @@ class WordLlamaEmbedder:
         """
         if not texts:
             return np.zeros((0, 256), dtype=np.float32)
-        return _unit(np.asarray(self._loaded().embed(list(texts)), dtype=np.float32))
+        both = [*texts, *(content(text) for text in texts)]
+        vectors = _unit(np.asarray(self._loaded().embed(both), dtype=np.float32))
+        return _unit(vectors[: len(texts)] + vectors[len(texts) :])
 
     def _loaded(self) -> Any:
         with self._lock:

@@ -15,7 +15,7 @@ from metier.errors import ModelError
 from metier.retrieval.documents import Document, bounded, document
 from metier.retrieval.embedders import Embedder, Vectors
 from metier.retrieval.fusion import clauses, fuse
-from metier.retrieval.lexical import Bag, LexicalIndex, Vocabulary, words
+from metier.retrieval.lexical import Bag, LexicalIndex, Vocabulary, terms
 from metier.retrieval.vectors import VectorStore
 
 FILE_NAME = "vectors.sqlite"
@@ -97,7 +97,7 @@ class CapabilityIndex:
         vectors = self._embedder.embed(parts)
         table = self._matching(vectors.shape[1])
         dense = _cosines(vectors, table.vectors)
-        lexical = np.stack([table.lexical.scores(words(part)) for part in parts])
+        lexical = np.stack([table.lexical.scores(terms(part)) for part in parts])
         return _best(np.round(fuse(dense, lexical), DIGITS), table.capabilities, k)
 
     def alike(self, k: int, at_least: float) -> list[tuple[str, str, float]]:

@@ -6,9 +6,9 @@ It finds what an embedding blurs: a parameter's name, a product's name, a rare t
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,30 +16,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-K1 = 1.2
-B = 0.75
-"""Saturation and length normalisation of Okapi BM25, at the defaults of Lucene."""
+from metier.retrieval.glue import STOP_WORDS, spaced
 
-SCALE = 4.0
-"""Brings the lexical score to the range of a cosine; see `LexicalIndex.scores`."""
+K1 = 1.0
+B = 0.75
+"""Saturation and length normalisation of Okapi BM25; Lucene's defaults are 1.2 and 0.75."""
+
+SCALE = 60.0
+DAMPING = 0.4
+SMALL = 200
+"""How BM25 is brought beside a cosine; see `normalised`. Fitted with bench/retrieval.py on half of its queries."""
+
+PAIR_WEIGHT = 0.35
+"""What two words side by side count beside a single word: "exchange rate" is more than "exchange" and "rate"."""
 
 _WORD = re.compile(r"[^\W_]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _VOWEL = re.compile(r"[aeiouy]")
-_STOP_WORDS = """
-a about am an and any are as at be been by can could did do does for from had has have how i if in into is it its just
-let like me my need of on or our please should so some than that the their them then there these they this to us want
-was we were what when where which who will with would you your s t m d ll re ve
-"""
-_STOP = frozenset(_STOP_WORDS.split())
 
 
 def words(text: str) -> list[str]:
     """The stemmed words of `text` in order: camelCase and snake_case split, accents and stop words dropped."""
-    plain = _CAMEL.sub(" ", text)
+    plain = spaced(text)
     if not plain.isascii():
         plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
-    return [stem(word) for word in _WORD.findall(plain.casefold()) if word not in _STOP]
+    return [stem(word) for word in _WORD.findall(plain.casefold()) if word not in STOP_WORDS]
+
+
+def terms(text: str) -> list[str]:
+    """What `text` is looked up by: its words, and each two of them that stand side by side, with a space between."""
+    found = words(text)
+    return [*found, *(f"{left} {right}" for left, right in itertools.pairwise(found))]
+
+
+def weight_of(term: str) -> float:
+    """What a term counts, each time that it stands in a document."""
+    return PAIR_WEIGHT if " " in term else 1.0
 
 
 @functools.lru_cache(maxsize=2**16)
@@ -82,14 +93,24 @@ def impact(counts: NDArray[np.float32], lengths: NDArray[Any], average: float) -
     return found
 
 
-def normalised(total: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-    """Sums of impact times rarity as scores from 0 to 1; `weight` is the sum of the rarities of the query's words."""
-    return np.minimum(total / np.float32(SCALE * weight**0.5), 1) if weight else total
+def normalised(total: NDArray[np.float32], weight: float, size: int) -> NDArray[np.float32]:
+    """Sums of impact times rarity as scores that stand beside a cosine, from 0 up to 3 or so.
+
+    `weight` is the sum of the rarities of the query's terms, `size` how many documents there are. The sum is divided
+    by a power of how many terms the query has, counted in rarest ones: undivided, long queries would drown the cosine;
+    divided by all of it, they would find nothing. It weighs more the more documents there are, as the cosine is close
+    for more and more of them, while a rare word stays rare; fewer than `SMALL` count as so many.
+    """
+    if not weight:
+        return total
+    rarest = float(rarity(np.zeros(1), max(size, SMALL))[0])
+    terms = weight / float(rarity(np.zeros(1), size)[0])
+    return total * np.float32(rarest / (SCALE * terms**DAMPING))
 
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """A document as numbers: its distinct words, numbered by a `Vocabulary`, and how often each stands in it."""
+    """A document as numbers: its distinct terms, numbered by a `Vocabulary`, and what each counts in it."""
 
     terms: NDArray[np.int32]
     counts: NDArray[np.float32]
@@ -101,9 +122,11 @@ class Vocabulary:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
-    def bag(self, document: Iterable[str]) -> Bag:
-        """The bag of a document's stemmed words."""
-        counted = Counter(document)
+    def bag(self, document: Iterable[tuple[str, float]]) -> Bag:
+        """The bag of a document's terms and what each counts; a term may come several times."""
+        counted: dict[str, float] = {}
+        for term, count in document:
+            counted[term] = counted.get(term, 0.0) + count
         terms = [self.numbers.setdefault(word, len(self.numbers)) for word in counted]
         return Bag(np.array(terms, dtype=np.int32), np.array(list(counted.values()), dtype=np.float32))
 
@@ -131,11 +154,9 @@ class LexicalIndex:
         self._weights = impact(counts[order], lengths[self._rows], average) * self._idf[terms[order]]
 
     def scores(self, query: Iterable[str]) -> NDArray[np.float32]:
-        """How well each document holds the stemmed words of `query`, shape (documents,), from 0 to 1.
+        """How well each document holds the terms of `query`, shape (documents,): `normalised` BM25.
 
-        BM25 over the distinct words, divided by `SCALE` times the square root of the query's own weight (the sum of
-        its words' idf; a word that no document has counts as the rarest). Undivided, long queries would drown the
-        cosine; divided by the whole weight, they would find nothing.
+        A term that no document has counts as the rarest.
         """
         total = np.zeros(self._size, dtype=np.float32)
         weight = 0.0
@@ -147,4 +168,4 @@ class LexicalIndex:
             weight += float(self._idf[term])
             span = slice(self._starts[term], self._starts[term + 1])
             total[self._rows[span]] += self._weights[span]
-        return normalised(total, weight)
+        return normalised(total, weight, self._size)
