@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -172,6 +173,11 @@ class Library:
             else:
                 broken.append(Broken(name, _one_line(found)))
         return capabilities, broken
+
+    def first(self, count: int) -> list[Capability]:
+        """The first so many of `capabilities`; the others are not looked at."""
+        loaded = (found for _, found in self._scan() if isinstance(found, Capability))
+        return list(itertools.islice(loaded, count))
 
     def live(self) -> list[Capability]:
         """Those of `capabilities` that are found and run."""
@@ -518,10 +524,10 @@ class Library:
         data = self._data_folders()
         try:
             with os.scandir(self.path) as entries:
-                names = [e.name for e in entries if not e.name.startswith((".", "_")) and e.name not in data]
+                found = [e for e in entries if not e.name.startswith((".", "_")) and e.name not in data]
         except OSError as error:
             raise LibraryError(f"cannot read the library at {self.path}: {_reason(error)}") from error
-        return sorted(name for name in names if os.path.isdir(self.path / name))  # noqa: PTH112 - never raises
+        return sorted(entry.name for entry in found if _is_folder(entry))
 
     def _data_folders(self) -> frozenset[str]:
         """Names of sub-folders that are or hold a root: data, not capabilities.
@@ -610,6 +616,14 @@ class Library:
             return replace(version_folder.read_version(folder, archived), capability=capability)
         except BrokenCapability:
             return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; mostly known without asking the file system again."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _parsed(folder: Path, id: str) -> Capability | BrokenCapability:

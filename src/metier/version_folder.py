@@ -40,14 +40,13 @@ def stamp(folder: Path) -> Stamp:
     Raises:
         BrokenCapability: there is none, or it is not a regular file of this folder.
     """
-    path = folder / META
     try:
         found = _own_file(folder, META)
     except FileNotFoundError:
         hint = "add one, or move the folder out of the library (names that begin with '_' are passed over)"
-        raise BrokenCapability(f"{path}: no {META}; {hint}") from None
+        raise BrokenCapability(f"{folder / META}: no {META}; {hint}") from None
     except OSError as error:
-        raise BrokenCapability(f"{path}: {error.strerror}") from None
+        raise BrokenCapability(f"{folder / META}: {error.strerror}") from None
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
@@ -73,13 +72,13 @@ def read_meta(folder: Path) -> Capability:
 
 def check_binary(folder: Path, capability: Capability) -> None:
     """Raises BrokenCapability where the binary is not a regular file of this folder. Does not read it."""
-    path = folder / capability.binary
     try:
         _own_file(folder, capability.binary)
     except FileNotFoundError:
-        raise BrokenCapability(f"{path}: no such file; restore it from git, or publish the capability again") from None
+        hint = "restore it from git, or publish the capability again"
+        raise BrokenCapability(f"{folder / capability.binary}: no such file; {hint}") from None
     except OSError as error:
-        raise BrokenCapability(f"{path}: {error.strerror}") from None
+        raise BrokenCapability(f"{folder / capability.binary}: {error.strerror}") from None
 
 
 def read_version(folder: Path, capability: Capability) -> Artifact:
@@ -165,9 +164,11 @@ def _own_file(folder: Path, relative: str) -> os.stat_result:
         OSError: as the file system says.
     """
     path = folder / relative
+    status = path.lstat()
+    if stat.S_ISREG(status.st_mode) and "/" not in relative:
+        return status
     try:
-        linked = path.is_symlink() or "/" in relative
-        inside = not linked or path.resolve(strict=True).is_relative_to(folder.resolve())
+        inside = path.resolve(strict=True).is_relative_to(folder.resolve())
     except RuntimeError:  # what Python 3.11 and 3.12 raise for links in a circle
         inside = False
     if not inside:

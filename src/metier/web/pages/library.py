@@ -23,7 +23,9 @@ MAX_FOUND = 100
 MAX_QUERY = 2_000
 LABELLED = 40
 """Up to so many capabilities stand on the map by name."""
-SORTS = ("id", "use", "newest")
+SORTS = ("use", "newest")
+NEAR_ENOUGH = 0.4
+"""Share of the best score that others need to be shown."""
 SIZES = (2.6, 3.6, 5.0, 7.0, 9.5)
 """Radii of points: never run, once, up to 10, 100, and more often."""
 STATUSES, EFFECTS, LANGUAGES = get_args(Status), get_args(Effects), get_args(Language)
@@ -106,6 +108,7 @@ class LibraryPages:
             and (not language or c.language == language)
         ]
         narrowed = bool(text or status or effects or language)
+        scores: dict[str, float] = {}
         if text:
             scores = self._scores(text)
             words = text.lower().replace(" ", "_")
@@ -113,19 +116,21 @@ class LibraryPages:
             near = [c for c in fitting if c.id in scores and words not in c.id]
             named.sort(key=lambda c: (c.id != words, -scores.get(c.id, 0.0), c.id))
             near.sort(key=lambda c: (-scores[c.id], c.id))
-            return Found((named + near)[:MAX_FOUND], scores, narrowed)
+            fitting = (named + near)[:MAX_FOUND]
         if sort == "use":
-            fitting.sort(key=lambda c: (-uses.get(c.id, 0), c.id))
+            fitting.sort(key=lambda c: -uses.get(c.id, 0))
         elif sort == "newest":
             fitting.sort(key=lambda c: c.provenance.created if c.provenance else "", reverse=True)
-        return Found(fitting, {}, narrowed)
+        return Found(fitting, scores, narrowed)
 
     def _scores(self, text: str) -> dict[str, float]:
         """How near the nearest are; none where the embedder's endpoint fails, so that names are still found."""
         try:
-            return {c.id: score for c, score in self._runtime.nearest(text, MAX_FOUND) if score > 0}
+            nearest = self._runtime.nearest(text, MAX_FOUND)
         except MetierError:
             return {}
+        least = NEAR_ENOUGH * nearest[0][1] if nearest else 0.0
+        return {c.id: score for c, score in nearest if score > 0 and score >= least}
 
     def _atlas(self) -> Atlas:
         """The map, drawn again when the embeddings are other ones."""
@@ -161,8 +166,8 @@ def _paths(
         x, y = drawn.places[c.id]
         key = (lit is None or c.id in lit, _size(uses.get(c.id, 0)), c.status)
         groups.setdefault(key, []).append(f"M{x} {y}h0")
-    scale = 2 * _scale(len(live))
+    few, many = (2 * _scale(count) for count in (len(lit or ()), len(live)))
     return [
-        (status, round(scale * size, 2), bright, "".join(dots))
+        (status, round((few if bright and lit else many) * size, 2), bright, "".join(dots))
         for (bright, size, status), dots in sorted(groups.items())
     ]

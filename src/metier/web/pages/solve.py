@@ -21,6 +21,8 @@ from metier.web.pages.site import Site
 SUGGESTED = 4
 LOOKED_THROUGH = 60
 """Runs among whose tasks those to suggest are looked for."""
+ASKED_FOR_EXAMPLES = 16
+"""Capabilities whose examples are looked at instead."""
 INTERNAL = "an internal error; see the server's log"
 
 
@@ -38,7 +40,6 @@ class SolvePages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._runtime = site.runtime
-        self._examples: tuple[str, ...] | None = None
 
     def home(self, request: Request) -> Response:
         return self._page(request, request.query_params.get("task", ""))
@@ -98,11 +99,11 @@ class SolvePages:
         """Tasks to begin with: the latest that were answered, else some that examples have."""
         rows = self._runtime.journal.recent(LOOKED_THROUGH)
         latest = dict.fromkeys(row["task"] for row in rows if row["task"] and row["route"] and len(row["task"]) < 200)
-        if len(latest) < SUGGESTED and self._examples is None:  # looked for once, since it takes the whole library
-            live = self._runtime.library.live()
-            firsts = (next((e.task for e in c.examples if e.task and e.error is None), None) for c in live)
-            self._examples = tuple(task for task in firsts if task)[:SUGGESTED]
-        return list(dict.fromkeys((*latest, *(self._examples or ()))))[:SUGGESTED]
+        found = list(latest)
+        if len(latest) < SUGGESTED:
+            known = [c for c in self._runtime.library.first(ASKED_FOR_EXAMPLES) if c.live]
+            found += [e.task for c in known for e in c.examples[:1] if e.task and e.error is None]
+        return list(dict.fromkeys(found))[:SUGGESTED]
 
 
 async def _framed(
