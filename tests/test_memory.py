@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import sqlite3
@@ -108,7 +109,8 @@ def test_a_solved_task_is_recalled_in_the_next_process(tmp_path: Path) -> None:
     first.close()
     memory = TaskMemory(tmp_path)
     found = memory.recall("what’s john’s SALARY", library(capability()))
-    assert found == Remembered(
+    assert found is not None
+    assert dataclasses.replace(found, day=None) == Remembered(
         "get_salary", 1, {"name": "John"}, "{name} earns {salary:,} {currency}.", json.dumps(OUTPUT), ANSWER, "read"
     )
     assert memory.count() == 1

@@ -70,7 +70,7 @@ def test_shares_of_recall_and_reuse_and_what_recall_saved(library: Library, runt
     for _ in range(3):
         assert runtime.run_sync("What is 21 doubled?").route == "recall"
     with pytest.raises(MetierError):
-        runtime.run_sync("What is 9 doubled?")
+        runtime.run_sync("What is 9 halved?")
     found = stats(runtime)
     tasks, models = found["tasks"], found["models"]
     assert (tasks["asked"], tasks["answered"], tasks["by_recall"], tasks["by_model"]) == (6, 5, 3, 2)

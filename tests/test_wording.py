@@ -196,4 +196,4 @@ def test_a_judgement_over_old_values_is_not_learned(task: str, answer: str) -> N
 def test_a_number_of_the_task_is_kept_only_if_the_program_was_given_it() -> None:
     output, answer, task = {"days": 12}, "12 days until 2026.", "How many days until 2026?"
     assert learn_template(answer, output, task) is None
-    assert learn_template(answer, output, task, {"until": 2026}) == "{days} days until 2026."
+    assert learn_template(answer, output, task, {"until": 2026}) == "{days} days until {@until}."

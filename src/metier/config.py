@@ -75,6 +75,15 @@ class AgentSettings(_Strict):
     """Whether a task that changes data may be repeated from memory without asking."""
 
 
+class RecallSettings(_Strict):
+    """When memory does a task without a model."""
+
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """The share of checks in which memory may have been wrong, by route; above it a route needs more agreements."""
+    shadow: Annotated[float, Field(ge=0, le=1)] = 0.005
+    """The share of tasks that memory could do and that go to the model all the same, to compare."""
+
+
 class HttpSettings(_Strict):
     """What requests of programs may reach beyond the public network."""
 
@@ -153,6 +162,7 @@ class Settings(_Strict):
     approval: ApprovalSettings = ApprovalSettings()
     model: ModelSettings = ModelSettings()
     agent: AgentSettings = AgentSettings()
+    recall: RecallSettings = RecallSettings()
     limits: Limits = Limits()
     research: ResearchSettings = ResearchSettings()
     journal: JournalSettings = JournalSettings()

@@ -16,11 +16,13 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """Memory answers: the task was solved before by this version with these arguments."""
+    """Memory answers: it knows the version and the arguments that solve the task."""
 
     capability: str
     version: int
     input: Any
+    way: str = "exact"
+    """"exact", "template" or "semantic"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 import threading
 import time
 import unicodedata
@@ -22,28 +23,50 @@ from metier import schemas
 from metier.aliases import Alias
 from metier.capability import Capability, Effects, Example
 from metier.localstore import LocalStore
-from metier.wording import fill, learn_template, leaves, look_up, placeholders, readable
+from metier.wording import fill, learn_template, leaves, literal_words, look_up, placeholders, readable
 
 FILE_NAME = "memory.sqlite"
-LAYOUT = 2
+LAYOUT = 3
 SEARCHED = 64
 """Solved tasks of one capability that retrieval gets to see."""
 TABLES = """
 CREATE TABLE solved (
   task_sha256 BLOB PRIMARY KEY, task TEXT NOT NULL, capability TEXT NOT NULL, version INTEGER NOT NULL,
   input TEXT NOT NULL, output TEXT NOT NULL, answer TEXT NOT NULL, template TEXT, effects TEXT NOT NULL,
-  at REAL NOT NULL
+  at REAL NOT NULL, seq INTEGER, run_id TEXT, day TEXT, data TEXT, induced TEXT
+);
+CREATE INDEX solved_by_seq ON solved (seq);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE decisions (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, run_id TEXT NOT NULL, task_sha256 BLOB NOT NULL,
+  route TEXT, capability TEXT, reason TEXT NOT NULL
+);
+CREATE INDEX decisions_by_task ON decisions (task_sha256);
+CREATE TABLE checks (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, route TEXT NOT NULL, capability TEXT NOT NULL,
+  signature TEXT NOT NULL, agreed INTEGER NOT NULL
 )
 """
+"""`seq` counts what was remembered; `day` is the clock's, `data` a fingerprint of permissions and data, `induced` what
+the words say of the arguments. `decisions` is why memory served or abstained, `checks` what a model said beside it."""
+UPGRADES = {
+    2: "ALTER TABLE solved ADD COLUMN seq INTEGER; ALTER TABLE solved ADD COLUMN run_id TEXT;"
+    "ALTER TABLE solved ADD COLUMN day TEXT; ALTER TABLE solved ADD COLUMN data TEXT;"
+    "ALTER TABLE solved ADD COLUMN induced TEXT;" + TABLES.partition(";")[2]
+}
+INSERT = "INSERT OR REPLACE INTO solved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+REWRITTEN = "INSERT INTO counters VALUES ('rewritten', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+SOLVED = """SELECT capability, version, input, template, output, answer, effects,
+    coalesce(day, date(at, 'unixepoch')), data, induced FROM solved WHERE task_sha256 = ?"""
 
 _FINAL = ".?…．？"
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "`": "`", "'": "'", "‘": "’"}
 _STRAIGHT = str.maketrans("’‘ʼ", "'''")
-_FULL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94) if chr(0x21 + n) not in "\"'`"}
+FULL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94) if chr(0x21 + n) not in "\"'`"}
 _SPACES = re.compile(r"\s+")
-_VERBATIM = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“]*“|«[^»]*»|`[^`]*`|(?<!\w)['‘’ʼ][^'‘’ʼ]*['‘’ʼ](?!\w)")
+VERBATIM = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“]*“|«[^»]*»|`[^`]*`|(?<!\w)['‘’ʼ][^'‘’ʼ]*['‘’ʼ](?!\w)")
 """A quotation: what is in it is somebody's own words."""
-_CAPITALS = re.compile(r"\b(US|IT|WHO|OR|IN|ME)\b")
+CAPITALS = re.compile(r"\b(US|IT|WHO|OR|IN|ME)\b")
 """Names that are other words in small letters; in a task that is all capitals they are not told apart."""
 
 
@@ -58,6 +81,24 @@ class Remembered:
     output_text: str | None
     answer: str | None
     effects: Effects
+    day: str | None = None
+    """The clock's when it was solved, in ISO 8601; None for an example."""
+    data: str | None = None
+    """The fingerprint of permissions and data then, where one was kept."""
+    induced: str | None = None
+    """What the words say of the arguments, as `recall.templates` keeps it."""
+    gone: frozenset[str] = frozenset()
+    """Words of the solved task, and of its arguments, that this one does not have: its wording may not have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What recall keeps of a solved task beside how it was solved; see the columns of the same names."""
+
+    run_id: str
+    day: str
+    data: str | None = None
+    induced: str | None = None
 
 
 class TaskMemory:
@@ -67,7 +108,9 @@ class TaskMemory:
     """
 
     def __init__(self, state: Path | None) -> None:
-        self._store = LocalStore(state and state / FILE_NAME, layout=LAYOUT, tables=TABLES)
+        self.store = LocalStore(
+            state and state / FILE_NAME, layout=LAYOUT, tables=TABLES, upgrades=UPGRADES, write_ahead=True
+        )
         self._examples = _ExampleTasks()
         self._solved_state: list[tuple[Any, ...]] = []
         self._solved_tasks: dict[str, tuple[str, ...]] = {}
@@ -83,6 +126,7 @@ class TaskMemory:
         effects: Effects,
         *,
         output: Any = ...,
+        learned: Learned | None = None,
     ) -> bool:
         """Keep how `task` was solved, in place of what was kept for it. Returns whether it is kept.
 
@@ -93,8 +137,17 @@ class TaskMemory:
         template = learn_template(answer, output, task, input)
         texts = (normalize_task(task), capability_id, json.dumps(input), output_text, answer, template, effects)
         normal, id, arguments, *rest = (text and _storable(text) for text in texts)
-        row = (_key(task), normal, id, version, arguments, *rest, time.time())
-        return self._store.write("INSERT OR REPLACE INTO solved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
+        row = [task_key(task), normal, id, version, arguments, *rest, time.time()]
+        row += [learned.run_id, learned.day, learned.data, learned.induced] if learned else [None] * 4
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if connection.execute("SELECT 1 FROM solved WHERE task_sha256 = ?", row[:1]).fetchone():
+                connection.execute(REWRITTEN)
+            (seq,) = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM solved").fetchone()
+            connection.execute(INSERT, [*row[:10], seq, *row[10:]])
+            return True
+
+        return self.store.transact(work) is True
 
     def recall(
         self,
@@ -117,10 +170,10 @@ class TaskMemory:
 
         At most SEARCHED of the latest for each. Read again only when something was remembered or forgotten.
         """
-        state = self._store.read("SELECT count(*), max(at), total(at) FROM solved")
+        state = self.store.read("SELECT count(*), max(at), total(at) FROM solved")
         if state != self._solved_state:
             found: dict[str, list[str]] = {}
-            for capability, task in self._store.read("SELECT capability, task FROM solved ORDER BY at, task_sha256"):
+            for capability, task in self.store.read("SELECT capability, task FROM solved ORDER BY at, task_sha256"):
                 found.setdefault(capability, []).append(task)
             self._solved_tasks = {id: tuple(tasks[-SEARCHED:]) for id, tasks in found.items()}
             self._solved_state = state
@@ -128,30 +181,73 @@ class TaskMemory:
 
     def counts(self) -> dict[str, int]:
         """How many solved tasks are kept of each capability, by its id."""
-        return dict(self._store.read("SELECT capability, count(*) FROM solved GROUP BY capability"))
+        return dict(self.store.read("SELECT capability, count(*) FROM solved GROUP BY capability"))
 
     def inputs(self, capability_id: str) -> list[Any]:
         """The different inputs with which tasks were solved by a capability, the latest first, at most SEARCHED."""
         query = "SELECT input FROM solved WHERE capability = ? GROUP BY input ORDER BY max(at) DESC LIMIT ?"
-        return [json.loads(text) for (text,) in self._store.read(query, (capability_id, SEARCHED))]
+        return [json.loads(text) for (text,) in self.store.read(query, (capability_id, SEARCHED))]
 
     def forget(self, task: str) -> bool:
         """Drop what was kept for `task`. Returns whether there was anything."""
-        known = bool(self._store.read("SELECT 1 FROM solved WHERE task_sha256 = ?", (_key(task),)))
-        return known and self._store.write("DELETE FROM solved WHERE task_sha256 = ?", [(_key(task),)])
+        key = task_key(task)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("DELETE FROM decisions WHERE task_sha256 = ?", [key])
+            if connection.execute("DELETE FROM solved WHERE task_sha256 = ?", [key]).rowcount < 1:
+                return False
+            connection.execute(REWRITTEN)
+            return True
+
+        return bool(self.store.read("SELECT 1 FROM solved LIMIT 1")) and self.store.transact(work) is True
+
+    def state(self) -> tuple[int, int]:
+        """Two numbers by which to see what changed: the first with all that was rewritten, the second with each task
+        that was added."""
+        rows = self.store.read(
+            "SELECT coalesce((SELECT value FROM counters WHERE name = 'rewritten'), 0), coalesce(max(seq), 0)"
+            " FROM solved"
+        )
+        return rows[0] if rows else (0, 0)
+
+    def learned(self, after: int) -> list[tuple[int, bytes, str, int, str, str | None, str]]:
+        """Solved tasks of which the words say something, added after number `after`, in their order.
+
+        Each as its number, its key, capability, version, day, fingerprint of data, and what was induced.
+        """
+        query = (
+            "SELECT seq, task_sha256, capability, version, day, data, induced FROM solved"
+            " WHERE seq > ? AND induced IS NOT NULL ORDER BY seq"
+        )
+        return [(s, k, c, v, d or "", f, i) for s, k, c, v, d, f, i in self.store.read(query, (after,))]
+
+    def wording(self, key: bytes, task: str, input: Any) -> Remembered | None:
+        """How a solved task, by its key, was answered, for a `task` and an `input` of the same capability.
+
+        None where the task is not known any more.
+        """
+        query = "SELECT task, input, capability, version, template, output, answer, effects FROM solved"
+        query += " WHERE task_sha256 = ?"
+        for solved, old, id, version, template, output, answer, effects in self.store.read(query, (key,)):
+            gone = (
+                frozenset() if _parsed(old) == input else _all_words(solved, old) - _all_words(task, json.dumps(input))
+            )
+            return Remembered(id, version, input, template, output, answer, effects, gone=gone)
+        return None
 
     def count(self) -> int:
         """How many solved tasks are kept."""
-        return sum(count for (count,) in self._store.read("SELECT count(*) FROM solved"))
+        return sum(count for (count,) in self.store.read("SELECT count(*) FROM solved"))
 
     def close(self) -> None:
-        self._store.close()
+        self.store.close()
 
     def _solved(
         self, task: str, capabilities: Mapping[str, Capability], aliases: Mapping[str, Alias]
     ) -> Remembered | None:
-        query = "SELECT capability, version, input, template, output, answer, effects FROM solved WHERE task_sha256 = ?"
-        for id, version, input, template, output_text, answer, effects in self._store.read(query, (_key(task),)):
+        for id, version, input, template, output_text, answer, effects, day, data, induced in self.store.read(
+            SOLVED, (task_key(task),)
+        ):
             alias = aliases.get(id)
             capability = alias.old if alias is not None else capabilities.get(id)
             known = capability is not None and (alias is not None or capability.live)
@@ -163,7 +259,7 @@ class TaskMemory:
                 continue
             if alias is not None:
                 id, version, value = alias.kept.id, alias.kept.version, alias.input(value)
-            return Remembered(id, version, value, template, output_text, answer, effects)
+            return Remembered(id, version, value, template, output_text, answer, effects, day, data, induced)
         return None
 
 
@@ -256,9 +352,9 @@ def normalize_task(task: str) -> str:
 
 def _normalized(task: str) -> str:
     text = _unwrapped(task)
-    keep = _CAPITALS if text != text.upper() else None
+    keep = CAPITALS if text != text.upper() else None
     parts, end = [], 0
-    for quotation in _VERBATIM.finditer(text):
+    for quotation in VERBATIM.finditer(text):
         parts += [_plain(text[end : quotation.start()], keep), quotation[0]]
         end = quotation.end()
     return "".join([*parts, _plain(text[end:], keep)]).strip()
@@ -283,19 +379,24 @@ def _exclaims(task: str, end: int) -> bool:
 
 def _plain(text: str, keep: re.Pattern[str] | None) -> str:
     """Text outside quotations, as it is compared; spaces at its ends stay one space."""
-    text = unicodedata.normalize("NFC", text.translate(_FULL_WIDTH)).translate(_STRAIGHT)
+    text = unicodedata.normalize("NFC", text.translate(FULL_WIDTH)).translate(_STRAIGHT)
     pieces = keep.split(text) if keep is not None else [text]  # every second one is a name
     text = unicodedata.normalize("NFC", "".join(p if n % 2 else p.casefold() for n, p in enumerate(pieces)))
     return _SPACES.sub(" ", text)
 
 
-def _key(task: str) -> bytes:
+def task_key(task: str) -> bytes:
+    """What memory knows a task by: SHA-256 of its normal form."""
     return hashlib.sha256(normalize_task(task).encode("utf-8", "surrogatepass")).digest()
 
 
 def _storable(text: str) -> str:
     """`text` without lone surrogates, which SQLite takes for an error."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _all_words(*texts: str) -> frozenset[str]:
+    return frozenset(word for text in texts for word in re.findall(r"\w+", text.casefold()))
 
 
 def _parsed(text: str) -> Any:
@@ -315,11 +416,13 @@ def answer_from(remembered: Remembered, output_text: str, output: Any) -> str:
     itself is the answer. A learned template fits an output that differs from the old one only in what it shows, with
     numbers of the same sign: any other difference may be in the words around ("on leave", "over budget").
     """
-    if remembered.answer is not None and output_text == remembered.output_text:
+    if remembered.answer is not None and output_text == remembered.output_text and not remembered.gone:
         return remembered.answer
     template = remembered.answer_template
-    if template is not None and _fits(remembered, output, placeholders(template)):
-        answer = fill(template, output)
+    shown = {path for path in placeholders(template or "") if not path.startswith("@")}
+    stale = template is not None and not literal_words(template).isdisjoint(remembered.gone)
+    if template is not None and not stale and _fits(remembered, output, shown):
+        answer = fill(template, output, remembered.input)
         if answer is not None:
             return answer
     return readable(output)

@@ -35,11 +35,14 @@ from metier.errors import (
 from metier.grounding import ground
 from metier.journal import new_run_id
 from metier.library import Library
-from metier.memory import TaskMemory, answer_from
+from metier.memory import TaskMemory, answer_from, task_key
 from metier.model import ChatModel, chat_model, provider_embed, resolve_models
 from metier.outcomes import Exists, Failed, Mutated, Mutation, NotMutated, Ran, Waits
 from metier.permissions import Permissions
 from metier.prompts import clipped
+from metier.recall import Decision, Recall
+from metier.recall.entities import Entities
+from metier.recall.trust import Trust
 from metier.replay import Comparison, replay
 from metier.runs import Runs
 from metier.sandbox.box import Box
@@ -119,6 +122,14 @@ class Runtime:
         self._state = self._runs.state
         self.memory = TaskMemory(self._state)
         self.aliases = Aliases(library)
+        self.recall = Recall(
+            self.memory,
+            library,
+            self.aliases,
+            Entities(root_paths(library.path, settings), settings.stores, library.path, settings.policy.ceiling),
+            Trust(self.memory, settings.recall.delta, settings.recall.shadow),
+            writes=settings.agent.recall_writes,
+        )
         self._index: CapabilityIndex | None = None
         self._lock = threading.RLock()
         self.watchers: list[Watcher] = []
@@ -185,8 +196,9 @@ class Runtime:
         _check_task(task)
         emit(events.TaskStarted(run_id, task))
         try:
-            answer = await self._recall(task, run_id, emit, allow_writes) or await self._solve(
-                task, run_id, emit, allow_writes
+            decision = self.decide(task, allow_writes=allow_writes)
+            answer = await self._recall(decision, run_id, emit) or await self._solve(
+                task, run_id, emit, allow_writes, decision
             )
         except (MetierError, asyncio.CancelledError) as error:
             self.journal.task(run_id, task, error=str(error) or "cancelled")
@@ -204,24 +216,24 @@ class Runtime:
         emit(_answered(answer))
         return answer
 
-    async def _recall(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer | None:
-        """The answer from memory, or None where it has none: the same version, the same arguments, no model."""
-        known = self.library.capabilities()
-        live = {c.id: c for c in known if c.live}
-        remembered = self.memory.recall(task, live, self.aliases.among(known))
-        if remembered is None:
+    def decide(self, task: str, *, allow_writes: bool = False) -> Decision:
+        """What memory would do with a task, and why; nothing is executed."""
+        return self.recall.decide(task, self.now(), allow_writes=allow_writes)
+
+    async def _recall(self, decision: Decision, run_id: str, emit: Emit) -> Answer | None:
+        """The answer from memory, or None where it has none: a version that solved such a task, and no model."""
+        capability, remembered, way = decision.capability, decision.remembered, decision.route
+        checked = way is not None and self.model is not None and self.recall.trust.sampled()
+        reason = f"{decision.reason}, and a model does it too" if checked else decision.reason
+        self.recall.trust.log(run_id, task_key(decision.task), way, capability.id if capability else None, reason)
+        if capability is None or remembered is None or checked or (way is None and self.model is not None):
             return None
-        capability = self.library.get(remembered.capability, remembered.version)
-        if not (capability.live or capability.status == "superseded"):
-            capability = self.library.get(capability.id)  # what serves in place of the one that solved it
-        if capability.effects == "write" and not (allow_writes or self.settings.agent.recall_writes):
-            if self.model is not None:
-                return None
+        if way is None:
             raise ApprovalPending(
                 f"memory knows how: {capability.id} {json.dumps(remembered.input, ensure_ascii=False)}. It changes "
                 "data; repeat with --allow-writes to have it done"
             )
-        emit(events.Recalled(capability.id, capability.version, remembered.input))
+        emit(events.Recalled(capability.id, capability.version, remembered.input, way))
         outcome, asked, tokens = await self.run_or_mend(capability, remembered.input, run_id, emit)
         if isinstance(outcome, Failed):
             if self.model is None:
@@ -230,7 +242,9 @@ class Runtime:
         text = answer_from(remembered, outcome.output_text, outcome.output)
         return Answer(text, run_id, "recall", used=(outcome,), model_calls=asked, tokens=tokens)
 
-    async def _solve(self, task: str, run_id: str, emit: Emit, allow_writes: bool) -> Answer:
+    async def _solve(
+        self, task: str, run_id: str, emit: Emit, allow_writes: bool, decision: Decision | None = None
+    ) -> Answer:
         """The model's way: show it the nearest capabilities, carry out what it calls for, until it answers."""
         candidates = await asyncio.to_thread(self.nearest, task, self.settings.agent.candidates)
         emit(events.Nearest(tuple((c.id, round(score, 4)) for c, score in candidates)))
@@ -238,7 +252,7 @@ class Runtime:
             raise SetupMissing(_no_model(candidates))
         attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes)
         text = await attempt.work()
-        self._remember(task, text, attempt)
+        self._remember(task, text, attempt, decision)
         return Answer(
             text,
             run_id,
@@ -252,7 +266,7 @@ class Runtime:
             tokens=attempt.tokens,
         )
 
-    def _remember(self, task: str, text: str, attempt: Attempt) -> None:
+    def _remember(self, task: str, text: str, attempt: Attempt, decision: Decision | None) -> None:
         """Keeps a task that one run explains: the only one, or that of a capability written for just this task."""
         ran = attempt.ran
         if attempt.withheld or attempt.waiting:
@@ -264,12 +278,10 @@ class Runtime:
         others = [r for r in ran if r is not run]
         if others and (run.capability not in attempt.created or any(r.capability == run.capability for r in others)):
             return
-        effects = {r.run_id: self.library.get(r.capability, r.version).effects for r in ran}
-        if any(effects[r.run_id] == "write" for r in others):
+        if any(self.library.get(r.capability, r.version).effects == "write" for r in others):
             return
-        self.memory.remember(
-            task, run.capability, run.version, run.input, run.output_text, text, effects[run.run_id], output=run.output
-        )
+        solver = self.library.get(run.capability, run.version)
+        self.recall.learn(task, run, solver, text, self.now(), attempt.run_id, decision)
 
     # One capability, without a model
 

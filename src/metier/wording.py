@@ -51,8 +51,8 @@ Leaf = tuple[str | None, Any]
 """A scalar in an output, and the path that leads to it; None where a key on the way cannot stand in a template."""
 
 
-def fill(template: str, output: Any) -> str | None:
-    """`template` with the values of `output`.
+def fill(template: str, output: Any, input: Any = None) -> str | None:
+    """`template` with the values of `output`, and of `input` where a path begins with `@`.
 
     None when a placeholder leads nowhere or to something else than a text, a finite number or a truth value, has a
     format that is not one of `NUMBER_FORMATS` or is for numbers only, or when braces do not pair.
@@ -67,7 +67,9 @@ def fill(template: str, output: Any) -> str | None:
                 return None
             parts.append(piece[0][0])
             continue
-        written = write(look_up(output, piece["path"]), piece["format"] or "")
+        path = piece["path"]
+        value = look_up(input, path[1:]) if path.startswith("@") else look_up(output, path)
+        written = write(value, piece["format"] or "")
         if written is None:
             return None
         parts.append(written)
@@ -146,10 +148,12 @@ def learn_template(answer: str, output: Any, task: str, input: Any = None) -> st
     first. It is safe when the text that stays has no number that is not among the arguments in `input`, no quotation or
     capitalised word (but at the beginning of a sentence) that is not in the task, and no judgement (yes, more, enough):
     whoever answered made it over the old values. It must have a placeholder, and filling it gives the answer back.
+    What only an argument writes becomes a placeholder too, `{@name}`.
     """
     if _QUESTION.match(task):
         return None
-    found = list(leaves(output))
+    given = ((f"@{path}" if path else None, value) for path, value in leaves(input) if not isinstance(value, bool))
+    found = [*leaves(output), *(leaf for leaf in given if leaf[0] is not None)]
     if len(answer) > MAX_LEARNED_CHARACTERS or len(found) > MAX_LEARNED_LEAVES:
         return None
     template, literals, end = "", [], 0
@@ -159,8 +163,14 @@ def learn_template(answer: str, output: Any, task: str, input: Any = None) -> st
         end = match.end
     literals.append(answer[end:])
     template += _escaped(literals[-1])
-    safe = len(literals) > 1 and _nothing_stale(literals, task, input)
-    return template if safe and fill(template, output) == answer else None
+    shows = any(not path.startswith("@") for path in placeholders(template))
+    safe = shows and _nothing_stale(literals, task, input)
+    return template if safe and fill(template, output, input) == answer else None
+
+
+def literal_words(template: str) -> set[str]:
+    """The words of a template that stand in every text it makes, in lower case."""
+    return set(_WORD.findall(_PIECE.sub(" ", template).casefold()))
 
 
 def _escaped(text: str) -> str:
@@ -186,8 +196,9 @@ def _chosen(answer: str, found: list[Leaf]) -> list[_Match]:
         if any(taken[match.start : match.end]):
             continue
         taken[match.start : match.end] = b"\1" * (match.end - match.start)
-        rivals = owners[match.start, match.end] | numbers[match.start]
-        if len(rivals) == 1 and match.path is not None:
+        writers = owners[match.start, match.end] | numbers[match.start]
+        rivals = {path for path in writers if path is None or not path.startswith("@")} or writers
+        if len(rivals) == 1 and match.path in rivals and match.path is not None:
             chosen.append(match)
     return sorted(chosen, key=lambda m: m.start)
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "list": "List the capabilities.",
     "show": "Show a capability: contract, permissions, examples, source.",
     "search": "Find the capabilities nearest to a task.",
+    "why": "Show what memory would do with a task, and why.",
     "call": "Run one capability, without a model.",
     "map": "Run one capability over a file of inputs.",
     "add": "Publish hand-written source or wasm, through the same checks.",

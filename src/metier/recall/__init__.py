@@ -1,0 +1,305 @@
+"""Recall: a task done from memory, without a model, by three ways of decreasing certainty.
+
+`exact` is the same task; `template` the same words with other arguments in typed slots; `semantic` other words of the
+same meaning. Each serves only if every condition holds; whatever is in doubt goes to the model.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from metier import schemas
+from metier.aliases import Alias, Aliases
+from metier.capability import Capability
+from metier.library import Library
+from metier.memory import Learned, Remembered, TaskMemory, task_key
+from metier.outcomes import Ran
+from metier.recall.conditions import Conditions, fingerprint
+from metier.recall.decision import Condition, Decision, Tried, decision_json
+from metier.recall.entities import Entities
+from metier.recall.families import Families, Fit, Solved
+from metier.recall.moments import MOVING, dated
+from metier.recall.reading import Reader
+from metier.recall.templates import Induced, Unexplained, induce, scalars
+from metier.recall.trust import Trust
+from metier.recall.words import MAX_WORDS, Words, words_of
+
+__all__ = ["Condition", "Decision", "Recall", "Tried", "decision_json"]
+
+log = logging.getLogger(__name__)
+
+
+class Recall:
+    """What memory would do with a task, and what it learns from one that a model solved. Threads may share it."""
+
+    def __init__(
+        self,
+        memory: TaskMemory,
+        library: Library,
+        aliases: Aliases,
+        entities: Entities,
+        trust: Trust,
+        *,
+        writes: bool,
+    ) -> None:
+        self._memory, self._library, self._aliases = memory, library, aliases
+        self._entities, self.trust = entities, trust
+        self._writes = writes
+        self._families = Families()
+        self._state = (-1, 0)
+        self._lock = threading.RLock()
+
+    # Deciding
+
+    def decide(self, task: str, now: datetime, *, allow_writes: bool = False) -> Decision:
+        """What memory would do with a task at a time. Nothing is executed, and nothing kept.
+
+        `allow_writes` is the consent to repeat what changes data; the operator's settings may give it as well.
+        """
+        known = self._library.capabilities()
+        live = {c.id: c for c in known if c.live}
+        aliases = self._aliases.among(known)
+        conditions = Conditions(self._entities, self.trust, now, writes=allow_writes or self._writes)
+        with self._lock:
+            words = words_of(task)
+            reader = Reader(words, now, live, self._entities)
+            self._refresh()
+            return self._decided(task, words, reader, live, aliases, conditions)
+
+    def _decided(
+        self,
+        task: str,
+        words: Words,
+        reader: Reader,
+        live: Mapping[str, Capability],
+        aliases: Mapping[str, Alias],
+        conditions: Conditions,
+    ) -> Decision:
+        remembered = self._memory.recall(task, live, aliases)
+        tried: list[Tried] = []
+        if remembered is not None:
+            capability = self._serving(remembered)
+            way, remembered = self._exact(task, reader, capability, remembered, conditions)
+            tried.append(way)
+            if way.serves or _only_consent(way):
+                return _decision(task, tried, capability, remembered)
+        if len(words.words) > MAX_WORDS:
+            tried.append(_abstains(f"more than {MAX_WORDS} words"))
+            return _decision(task, tried)
+        way, fitting, found = self._template(reader, live, aliases, conditions)
+        tried.append(way)
+        if fitting is not None and found is not None and (way.serves or _only_consent(way)):
+            return _decision(task, tried, fitting, found)
+        return _decision(task, tried)
+
+    def _serving(self, remembered: Remembered) -> Capability:
+        """The version that solved a task, or what serves in place of one that is not trusted any more."""
+        capability = self._library.get(remembered.capability, remembered.version)
+        if capability.live or capability.status == "superseded":
+            return capability
+        return self._library.get(capability.id)
+
+    def _exact(
+        self, task: str, reader: Reader, capability: Capability, remembered: Remembered, conditions: Conditions
+    ) -> tuple[Tried, Remembered]:
+        """The same task again, with its arguments as the clock has them now."""
+        holding = [conditions.live(capability)]
+        arguments, clock = self._by_the_clock(task, reader, capability, remembered, conditions)
+        if remembered.data is not None:
+            holding.append(conditions.same_data(capability, remembered.data))
+        holding += [clock, conditions.schema(capability, arguments), conditions.consent(capability)]
+        way = Tried("exact", capability.id, arguments, conditions=tuple(holding), signature="exact")
+        if arguments != remembered.input:
+            remembered = self._memory.wording(task_key(task), task, arguments) or remembered
+        return way, remembered
+
+    def _by_the_clock(
+        self, task: str, reader: Reader, capability: Capability, remembered: Remembered, conditions: Conditions
+    ) -> tuple[Any, Condition]:
+        """The arguments of an exact task, worked out again where what its words mean moves with the clock."""
+        moves = MOVING.search(task) is not None
+        if not moves or remembered.day in (None, conditions.day):
+            return remembered.input, Condition("by the clock", True)
+        if not _could_move(remembered.input):
+            return remembered.input, Condition("by the clock", True)
+        try:
+            induced = Induced.of(remembered.induced or "")
+            if any(_could_move(value) for value in induced.fixed.values()):
+                raise Unexplained("an argument that is not in the words may be of another day")
+            fits = self._families.fitting(reader.words.words, reader.spans_at)
+            fit = next(
+                f for f in fits if f.family.capability == capability.id and f.family.template == induced.template
+            )
+            return fit.family.arguments(fit.spans), Condition("by the clock", True, "worked out again")
+        except Unexplained as error:
+            return remembered.input, Condition("by the clock", False, str(error))
+        except (ValueError, KeyError, TypeError, StopIteration):
+            return remembered.input, Condition("by the clock", False, "its words mean another day now")
+
+    def _template(
+        self, reader: Reader, live: Mapping[str, Capability], aliases: Mapping[str, Alias], conditions: Conditions
+    ) -> tuple[Tried, Capability | None, Remembered | None]:
+        """The same words with other arguments: the one family that fits best, and what holds of it."""
+        fits = self._families.fitting(reader.words.words, reader.spans_at)
+        fits = [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
+        if not fits:
+            return self._no_family(reader), None, None
+        made = [_made(fit) for fit in fits]
+        best = max(fits, key=lambda fit: fit.literal)
+        arguments, problem = made[fits.index(best)]
+        rivals = [
+            fit
+            for fit, (other, wrong) in zip(fits, made, strict=True)
+            if fit.literal == best.literal
+            and (fit.family.capability, wrong, None if wrong else schemas.canonical(other))
+            != (best.family.capability, problem, None if problem else schemas.canonical(arguments))
+        ]
+        solved = best.family.latest
+        capability, arguments = self._now_serving(solved, arguments, aliases)
+        holding = [
+            conditions.one_family(best, rivals),
+            conditions.live(capability),
+            conditions.goes_together(best.family),
+            conditions.parsed(problem),
+            conditions.trusted("template", best.family, self._families.agreed(best.family)),
+            conditions.of_this_day(solved, reader.words.text),
+            conditions.same_data(capability, solved.data),
+        ]
+        if problem is None:
+            holding += [conditions.schema(capability, arguments), conditions.consent(capability)]
+        way = Tried(
+            "template",
+            capability.id,
+            None if problem else arguments,
+            best.family.template.pattern(),
+            tuple((span.kind, span.said) for span in best.spans),
+            conditions=tuple(holding),
+            signature=best.family.signature(),
+        )
+        return way, capability, self._memory.wording(solved.key, reader.words.text, arguments)
+
+    def _now_serving(self, solved: Solved, arguments: Any, aliases: Mapping[str, Alias]) -> tuple[Capability, Any]:
+        alias = aliases.get(solved.capability)
+        if alias is not None:
+            return alias.kept, alias.input(arguments)
+        current = self._library.get(solved.capability)
+        version = min(solved.version, current.version)
+        found = self._library.get(solved.capability, version)
+        return (found if found.live or found.status == "superseded" else current), arguments
+
+    def _no_family(self, reader: Reader) -> Tried:
+        """Which template the task comes nearest to, and the words that it leaves over."""
+        words = reader.words.words
+        reached, family = self._families.nearest(words, reader.spans_at)
+        return Tried(
+            "template",
+            None,
+            template=family.template.pattern() if family is not None else None,
+            left_over=tuple(words[reached:]),
+            conditions=(
+                Condition("every word accounted for", False, f"no template has {' '.join(words[reached:][:8])!r} here"),
+            ),
+        )
+
+    # Learning
+
+    def learn(
+        self,
+        task: str,
+        ran: Ran,
+        capability: Capability,
+        answer: str,
+        now: datetime,
+        run_id: str,
+        decision: Decision | None,
+    ) -> bool:
+        """Keeps a task that a model solved with one run: its words, and which of them became which argument.
+
+        What memory would have done by itself is compared with what the model did. Returns whether it is kept.
+        """
+        for way in decision.tried if decision is not None else ():
+            if way.proposes() and way.capability is not None and way.signature is not None:
+                agreed = way.capability == ran.capability and schemas.canonical(way.input) == schemas.canonical(
+                    ran.input
+                )
+                self.trust.checked(way.route, way.capability, way.signature, agreed=agreed)
+        words = words_of(task)
+        reader = Reader(words, now, {capability.id: capability}, self._entities)
+        induced: str | None = None
+        if len(words.words) <= MAX_WORDS:
+            try:
+                induced = induce(words.words, reader.spans_for(capability), ran.input).text()
+            except (Unexplained, RecursionError) as error:
+                log.info("no template of %r: %s", task[:80], error)
+        learned = Learned(run_id, now.date().isoformat(), fingerprint(capability, self._entities), induced)
+        return self._memory.remember(
+            task, ran.capability, ran.version, ran.input, ran.output_text, answer, capability.effects,
+            output=ran.output, learned=learned,
+        )  # fmt: skip
+
+    def _refresh(self) -> None:
+        """Takes in what was remembered since, here or by another process."""
+        rewritten, latest = self._memory.state()
+        if rewritten != self._state[0]:
+            self._families = Families()
+            self._state = (rewritten, 0)
+        if latest <= self._state[1]:
+            return
+        for seq, key, capability, version, day, data, text in self._memory.learned(self._state[1]):
+            self._state = (rewritten, max(seq, self._state[1]))
+            try:
+                induced = Induced.of(text)
+            except (ValueError, KeyError, TypeError):
+                continue
+            self._families.add(Solved(capability, version, induced, day, data or "", key))
+        self._state = (rewritten, latest)
+
+
+def _made(fit: Fit) -> tuple[Any, str | None]:
+    """The arguments that a family makes, or why it makes none."""
+    try:
+        return fit.family.arguments(fit.spans), None
+    except Unexplained as error:
+        return None, str(error)
+
+
+def _could_move(value: Any) -> bool:
+    """Whether a value may be worked out from the clock: a day, a time or a number in it."""
+    return any(
+        dated(leaf) or (isinstance(leaf, (int, float)) and not isinstance(leaf, bool)) or _numeral(leaf)
+        for _, leaf in scalars(value)
+    )
+
+
+def _numeral(leaf: Any) -> bool:
+    return isinstance(leaf, str) and leaf[:1].isdigit()
+
+
+def _only_consent(way: Tried) -> bool:
+    failing = [condition for condition in way.conditions if not condition.holds]
+    return [c.name for c in failing] == ["changes nothing unasked"]
+
+
+def _abstains(why: str) -> Tried:
+    return Tried("template", None, conditions=(_unaccounted(why),))
+
+
+def _unaccounted(why: str) -> Condition:
+    return Condition("every word accounted for", False, why)
+
+
+def _decision(
+    task: str, tried: Sequence[Tried], capability: Capability | None = None, remembered: Remembered | None = None
+) -> Decision:
+    last = tried[-1]
+    serves = last if last.serves and capability is not None else None
+    if serves is not None:
+        reason = f"{serves.route}: every condition holds"
+    else:
+        reason = "; ".join(f"{way.route}: {way.reason}" for way in tried)
+    waits = capability is not None and serves is None
+    return Decision(task, serves, tuple(tried), capability, remembered, reason, waits)

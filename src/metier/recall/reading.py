@@ -1,0 +1,85 @@
+"""One task in every way in which its words may be arguments: by form, by a contract's choices, by names in data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from metier.capability import Capability
+from metier.recall.entities import Entities, Source, entity_at
+from metier.recall.slots import Said, Span, typed_spans
+from metier.recall.words import Words, phrase
+
+MAX_CHOICES = 500
+
+
+class Reader:
+    """The spans of one task, found when they are asked for.
+
+    Kinds are `number`, `date` and so on; `entity ID` is a name in the data that the capability ID declares, and
+    `choice ID PATH` one of the values that its contract lists for an argument.
+    """
+
+    def __init__(self, words: Words, now: datetime, live: Mapping[str, Capability], entities: Entities) -> None:
+        self.words = words
+        self._live, self._entities = live, entities
+        self._typed: dict[tuple[str, int], list[Span]] = {}
+        self._sources: dict[str, list[tuple[str, Source]]] = {}
+        for span in typed_spans(words, now):
+            self._typed.setdefault((span.kind, span.begin), []).append(span)
+
+    def spans_at(self, kind: str, begin: int) -> Sequence[Span]:
+        """The spans of a kind that begin at a word."""
+        sort, _, of = kind.partition(" ")
+        if sort == "entity":
+            return [*self._entities_at(self._live.get(of), begin)]
+        if sort == "choice":
+            id = of.partition(" ")[0]
+            return [span for span in self._choices_at(self._live.get(id), begin) if span.kind == kind]
+        return self._typed.get((kind, begin), [])
+
+    def spans_for(self, capability: Capability) -> list[Span]:
+        """Every span that may be an argument of a capability."""
+        found = [span for spans in self._typed.values() for span in spans]
+        for begin in range(len(self.words.words)):
+            found += self._entities_at(capability, begin)
+            found += self._choices_at(capability, begin)
+        return found
+
+    def _entities_at(self, capability: Capability | None, begin: int) -> Iterator[Span]:
+        if capability is None:
+            return
+        if capability.id not in self._sources:
+            self._sources[capability.id] = self._entities.sources(capability)
+        ways: dict[int, list[tuple[str, Any]]] = {}
+        for end, column, values in entity_at(self._sources[capability.id], self.words.words, begin):
+            said = self.words.said(begin, end)
+            own = ways.setdefault(end, [])
+            own.append((f"entity.{column}.written", Said(said)))
+            if len(values) == 1:
+                own.append((f"entity.{column}.stored", Said(next(iter(values)))))
+        for end, read in ways.items():
+            yield Span(begin, end, f"entity {capability.id}", tuple(read), self.words.said(begin, end))
+
+    def _choices_at(self, capability: Capability | None, begin: int) -> Iterator[Span]:
+        for path, choices in _choices(capability.input_schema if capability is not None else {}):
+            for value in choices:
+                words = phrase(value)
+                if words and self.words.words[begin : begin + len(words)] == words and capability is not None:
+                    end = begin + len(words)
+                    kind = f"choice {capability.id} {path}"
+                    yield Span(begin, end, kind, (("choice.only", Said(value)),), self.words.said(begin, end))
+
+
+def _choices(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The texts that a schema lists for an argument, with the path to it."""
+    properties = schema.get("properties")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        if not isinstance(inner, dict):
+            continue
+        whole = f"{path}.{name}" if path else name
+        listed = inner.get("enum")
+        if isinstance(listed, list) and len(listed) <= MAX_CHOICES:
+            yield whole, [value for value in listed if isinstance(value, str)]
+        yield from _choices(inner, whole)
