@@ -62,7 +62,7 @@ FLOORS = [
         "portable",
     },
     {"mutation", "replay", "lifecycle", "testing", "attempt"},
-    {"runs", "workforce"},
+    {"runs", "workforce", "agent_tools"},
     {"runtime"},
     {"batch", "example_check", "importing", "rebuild", "tidy", "stats", "metrics"},
     {"cli", "mcp_server", "web", "__main__"},

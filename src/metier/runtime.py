@@ -50,6 +50,7 @@ from metier.watching import Watcher, told
 from metier.workforce import Workforce
 
 if TYPE_CHECKING:
+    from metier.agent_tools import Framework
     from metier.mutation import Demand, Mutator, PendingDrafts
     from metier.retrieval.embedders import Vectors
     from metier.retrieval.index import CapabilityIndex
@@ -92,7 +93,7 @@ Result = TypeVar("Result")
 
 
 class Runtime:
-    """An agent over one library. Open it with `Runtime.open`; it may be used as a context manager."""
+    """An agent over one library. Open it with `Runtime.open`; it is a context manager, with `async with` as well."""
 
     def __init__(
         self,
@@ -550,6 +551,19 @@ class Runtime:
         finally:
             work.cancel()
 
+    def as_tools(self, framework: Framework = "functions", *, capabilities: Sequence[str] = ()) -> list[Any]:
+        """Tools for an agent of another framework, in its own types: to find, run and write capabilities, and one more
+        for each id in `capabilities`. As functions, they are async, take keywords and give text.
+
+        Raises:
+            UsageError: a capability takes no object, or there is no such framework.
+            LibraryError: there is no such capability, or it is not in use.
+            SetupMissing: the framework is not installed.
+        """
+        from metier.agent_tools import as_tools
+
+        return as_tools(self, framework, capabilities)
+
     def close(self) -> None:
         """Lets go of the journal and the memory, after the runs that workers have under way. What was done stays."""
         if self.workforce is not None:
@@ -564,6 +578,12 @@ class Runtime:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await asyncio.to_thread(self.close)
 
 
 def _run_ended(outcome: Ran | Failed) -> events.RunEnded:
