@@ -32,6 +32,8 @@ FLOORS = [
     {"config", "prompts", "localstore", "approval"},
     {
         "library",
+        "catalogue",
+        "stock",
         "aliases",
         "lineage",
         "changes",
@@ -61,7 +63,7 @@ FLOORS = [
         "commits",
         "portable",
     },
-    {"mutation", "replay", "lifecycle", "testing", "attempt"},
+    {"mutation", "replay", "lifecycle", "testing", "attempt", "search"},
     {"runs", "workforce", "agent_tools"},
     {"runtime"},
     {"batch", "example_check", "importing", "rebuild", "tidy", "stats", "metrics"},
@@ -70,7 +72,8 @@ FLOORS = [
 """From the ground up. A room imports from its own floor or from below."""
 
 PEERS = {
-    "library": {"version_folder"},
+    "library": {"version_folder", "stock"},
+    "stock": {"version_folder", "catalogue"},
     "aliases": {"library"},
     "lineage": {"library", "evidence"},
     "changes": {"library"},

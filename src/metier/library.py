@@ -30,6 +30,7 @@ from metier.config import FILE_NAME, STATE_FOLDER, Settings, load_settings, root
 from metier.durable import Checkpoint, Disk, no_checkpoint
 from metier.errors import BrokenCapability, LibraryError, PublishConflict, UnknownCapability, UsageError
 from metier.locks import exclusive
+from metier.stock import Stock
 from metier.version_folder import META, SOURCE, VERSIONS, Artifact, Stamp
 
 __all__ = ["Artifact", "Broken", "Library", "Release"]
@@ -39,6 +40,10 @@ READ_ATTEMPTS, READ_PAUSE = 4, 0.01
 """A reader that meets a writer's exchange of files looks again; the exchange itself takes well under a pause."""
 SETTLED_NS = 100_000_000
 """Age of a meta.json from which on its stamp tells every change: file systems count time in ticks of some 10 ms."""
+
+MANY = 10_000
+"""Folders from which on a library is large: what changed in it is told by its catalogue. Up to there, every look reads
+the stamp of each meta.json, some 15 µs a folder."""
 
 SETTINGS_TEMPLATE = """\
 # The operator's settings for this library. Nothing that a model or a program says changes them.
@@ -104,6 +109,9 @@ class Library:
         self._disk = Disk(checkpoint)
         self._known: dict[Path, tuple[Stamp, Capability | BrokenCapability]] = {}
         self._settings: tuple[tuple[int, int, int] | None, Settings] | None = None
+        self._many: bool | None = None
+        self.stock = Stock(self.path, self.make_state, self._names, self._unkept, SETTLED_NS)
+        """What is in it, where it is large."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, checkpoint: Checkpoint = no_checkpoint) -> Library:
@@ -253,6 +261,53 @@ class Library:
                     problems.append(Broken(where, _one_line(error)))
         return problems
 
+    # A large library
+
+    def is_large(self) -> bool:
+        """Whether it has so many capabilities that they are better not looked at one by one; see `stock`."""
+        count = self.stock.count()
+        if count:
+            return count > MANY
+        if self._many is None:
+            self._many = len(self._names()) > MANY and self._keeps_state()
+        return self._many
+
+    def _keeps_state(self) -> bool:
+        try:
+            return os.access(self.make_state(), os.W_OK)
+        except OSError:
+            return False
+
+    def aliased(self) -> list[Capability]:
+        """The retired capabilities of a large library that name what answers for them, and what they name."""
+        found: dict[str, Capability] = {}
+        waiting = self.stock.aliases()
+        while waiting:
+            id = waiting.pop()
+            with contextlib.suppress(LibraryError):
+                found[id] = capability = self.get(id)
+                by = (capability.replaced_by or "").partition("@")[0]
+                if by and by not in found:
+                    waiting.append(by)
+        return list(found.values())
+
+    def glance(self, id: str) -> Capability | None:
+        """A live capability as its meta.json has it now, which is not kept; None where there is none."""
+        try:
+            _, found = self._unkept(id)
+        except BrokenCapability:
+            return None
+        return found if found.live else None
+
+    def _unkept(self, id: str) -> tuple[Stamp, Capability]:
+        """The stamp and the content of a folder's meta.json, which is read, and not kept. Raises BrokenCapability."""
+        folder = self.path / id
+        self._check_link(folder)
+        stamp, found = version_folder.stamp(folder), _parsed(folder, id)
+        if isinstance(found, BrokenCapability):
+            raise found
+        return stamp, found
+
     # Writing
 
     def publish(self, release: Release, *, expected_version: int | None, leaving: Status = "superseded") -> Capability:
@@ -269,7 +324,7 @@ class Library:
         id = release.contract.id
         if id in self._data_folders():
             raise LibraryError(f"{id} is a folder of data (a root of {FILE_NAME}); choose another id")
-        with self._writing():
+        with self._writing(id):
             current = self._mend(id) if self._taken(id) else None
             _compare(id, expected_version, current)
             if current is None:
@@ -294,7 +349,7 @@ class Library:
         current = versions[-1].capability
         if current.id in self._data_folders():
             raise LibraryError(f"{current.id} is a folder of data (a root of {FILE_NAME}); choose another id")
-        with self._writing():
+        with self._writing(current.id):
             if self._taken(current.id):
                 raise PublishConflict(f"{current.id} exists in this library; choose another id")
             staged = self._staged() / current.id
@@ -317,7 +372,7 @@ class Library:
             BrokenCapability: it does not load, or `replaced_by` is not of the form `id@version`.
             LibraryError: the library is read-only or the disk full, or the lock was held for too long.
         """
-        with self._writing():
+        with self._writing(id):
             current = self._mend(id).capability
             if expected is not None and (current.version, current.status) != (expected.version, expected.status):
                 raise PublishConflict(f"{id} is {current.name} and {current.status} by now; look again")
@@ -340,7 +395,7 @@ class Library:
             BrokenCapability, UnknownCapability: one of them does not load.
             LibraryError: the library is read-only or the disk full, or the lock was held for too long.
         """
-        with self._writing():
+        with self._writing(old.id):
             for seen in (old, kept) if kept is not None else (old,):
                 now = self._mend(seen.id).capability
                 if now.version != seen.version or not now.live:
@@ -361,7 +416,7 @@ class Library:
             UnknownCapability: there is no such capability.
             LibraryError: the library is read-only or the disk full, or the lock was held for too long.
         """
-        with self._writing():
+        with self._writing(id):
             current = self._mend(id).capability
             changed = _checked(current.model_copy(update={"pinned": True if pinned else None}))
             self._commit(changed if changed.sha256 is not None else self._with_hash(changed))
@@ -383,14 +438,15 @@ class Library:
             return changed
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """The lock, a clean staging folder, and the file system's refusals in plain words."""
+    def _writing(self, *ids: str) -> Iterator[None]:
+        """The lock, a clean staging folder, and the file system's refusals in plain words; `ids` are written."""
         try:
             self.make_state()
             with exclusive(self.state / "lock", timeout=LOCK_SECONDS):
                 self._sweep()
                 try:
-                    yield
+                    with self.stock.writing(ids):
+                        yield
                 finally:
                     self._sweep()
         except OSError as error:
@@ -575,7 +631,8 @@ class Library:
         folder = self.path / id
         known = re.fullmatch(r"[^./\\\0][^/\\\0]*", id) is not None and id not in self._data_folders()
         if not known or not os.path.isdir(folder):  # noqa: PTH112 - never raises, whatever the id is
-            near = difflib.get_close_matches(id, [capability.id for capability in self.capabilities()])
+            known_ids = [] if self.is_large() else [capability.id for capability in self.capabilities()]
+            near = difflib.get_close_matches(id, known_ids)
             hint = f"did you mean {' or '.join(near)}?" if near else "`metier list` shows those that there are"
             raise UnknownCapability(f"no capability {_shortened(id)!r}; {hint}")
         self._check_link(folder)

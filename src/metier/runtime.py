@@ -52,8 +52,9 @@ from metier.workforce import Workforce
 if TYPE_CHECKING:
     from metier.agent_tools import Framework
     from metier.mutation import Demand, Mutator, PendingDrafts
-    from metier.retrieval.embedders import Vectors
+    from metier.retrieval.embedders import Embedder, Vectors
     from metier.retrieval.index import CapabilityIndex
+    from metier.search import LargeSearch
 
 MAX_TASK_CHARACTERS = 100_000
 ALIKE, LIKENESS = 8, 0.5
@@ -132,6 +133,7 @@ class Runtime:
             writes=settings.agent.recall_writes,
         )
         self._index: CapabilityIndex | None = None
+        self._search: LargeSearch | None = None
         self._lock = threading.RLock()
         self.watchers: list[Watcher] = []
 
@@ -400,6 +402,8 @@ class Runtime:
 
     def nearest(self, task: str, k: int = 4) -> list[tuple[Capability, float]]:
         """The k live capabilities nearest to a task, best first, each with its score."""
+        if self.library.is_large():
+            return self._large_search().nearest(task, k)
         known = self.library.capabilities()
         live = {c.id: c for c in known if c.live}
         with self._lock:
@@ -436,17 +440,26 @@ class Runtime:
 
     def _open_index(self) -> CapabilityIndex:
         if self._index is None:
-            from metier.retrieval.embedders import ProviderEmbedder, WordLlamaEmbedder
             from metier.retrieval.index import CapabilityIndex
 
-            name = self._embedding
-            embedder = (
-                WordLlamaEmbedder()
-                if name == "wordllama"
-                else ProviderEmbedder(name, lambda texts: provider_embed(name, texts, self.settings.model))
-            )
-            self._index = CapabilityIndex(self._state, embedder)
+            self._index = CapabilityIndex(self._state, self._embedder())
         return self._index
+
+    def _large_search(self) -> LargeSearch:
+        with self._lock:
+            if self._search is None:
+                from metier.search import LargeSearch
+
+                self._search = LargeSearch(self.library, self._embedder(), self._solved)
+            return self._search
+
+    def _embedder(self) -> Embedder:
+        from metier.retrieval.embedders import ProviderEmbedder, WordLlamaEmbedder
+
+        name = self._embedding
+        if name == "wordllama":
+            return WordLlamaEmbedder()
+        return ProviderEmbedder(name, lambda texts: provider_embed(name, texts, self.settings.model))
 
     # Mutation
 
@@ -572,6 +585,8 @@ class Runtime:
         self.memory.close()
         if self._index is not None:
             self._index.close()
+        if self._search is not None:
+            self._search.close()
 
     def __enter__(self) -> Self:
         return self

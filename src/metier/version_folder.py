@@ -50,6 +50,22 @@ def stamp(folder: Path) -> Stamp:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def stamp_text(stamp: Stamp) -> str:
+    """A stamp in one short line."""
+    return ":".join(f"{number:x}" for number in stamp)
+
+
+def quick_stamp(folder: str) -> str:
+    """`stamp_text` of the folder's meta.json, by one look at it; empty where there is none or it is a link."""
+    try:
+        found = os.lstat(f"{folder}{os.sep}{META}")
+    except OSError:
+        return ""
+    if not stat.S_ISREG(found.st_mode):
+        return ""
+    return stamp_text((found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
 def changed_ns(stamp: Stamp) -> int:
     """When the file with this stamp last changed, in nanoseconds since 1970."""
     return max(stamp[2:])

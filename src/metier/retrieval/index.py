@@ -12,23 +12,18 @@ from numpy.typing import NDArray
 
 from metier.capability import Capability
 from metier.errors import ModelError
-from metier.retrieval.documents import Document, bounded, document
+from metier.retrieval.documents import bounded, document
 from metier.retrieval.embedders import Embedder, Vectors
 from metier.retrieval.fusion import clauses, fuse
 from metier.retrieval.lexical import Bag, LexicalIndex, Vocabulary, terms
+from metier.retrieval.meaning import Meaning
+from metier.retrieval.products import cosines
 from metier.retrieval.vectors import VectorStore
 
 FILE_NAME = "vectors.sqlite"
 
-TITLE_WEIGHT = 2
-"""How many example tasks a capability's own description weighs as much as, in its vector."""
-
 DIGITS = 6
 """Scores are rounded to this many decimals, so that ties are ties on every machine."""
-
-_ONE_THREAD = 2**18
-"""Multiplications that OpenBLAS keeps to one thread: its SMP_THRESHOLD_MIN times GEMM_MULTITHREAD_THRESHOLD."""
-
 
 _ROWS = 512
 """Rows that are compared with all others at once."""
@@ -55,7 +50,7 @@ class CapabilityIndex:
 
     def __init__(self, state: Path | None, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._store = VectorStore(state and state / FILE_NAME, embedder.name)
+        self._meaning = Meaning(VectorStore(state and state / FILE_NAME, embedder.name), embedder)
         self._vocabulary = Vocabulary()
         self._refreshing = threading.Lock()
         self._table = self._empty()
@@ -96,7 +91,7 @@ class CapabilityIndex:
         parts = clauses(bounded(query))
         vectors = self._embedder.embed(parts)
         table = self._matching(vectors.shape[1])
-        dense = _cosines(vectors, table.vectors)
+        dense = cosines(vectors, table.vectors)
         lexical = np.stack([table.lexical.scores(terms(part)) for part in parts])
         return _best(np.round(fuse(dense, lexical), DIGITS), table.capabilities, k)
 
@@ -120,7 +115,7 @@ class CapabilityIndex:
         return self._table.capabilities, self._table.vectors
 
     def close(self) -> None:
-        self._store.close()
+        self._meaning.close()
 
     def _empty(self) -> _Table:
         return _Table((), (), np.zeros((0, 0), dtype=np.float32), LexicalIndex(self._vocabulary, ()))
@@ -132,7 +127,7 @@ class CapabilityIndex:
             return table
         with self._refreshing:
             if self._table.vectors.shape[1] != dimensions:
-                self._store.forget()
+                self._meaning.forget()
                 capabilities = {capability.id: capability for capability in self._table.capabilities}
                 self._table = self._updated(
                     self._empty(), capabilities, list(capabilities.values()), self._table.solved
@@ -152,10 +147,10 @@ class CapabilityIndex:
         fresh = {capability.id for capability in changed}
         kept = [row for id, row in table.rows.items() if id in wanted and id not in fresh]
         documents = [document(capability, solved.get(capability.id, ())) for capability in changed]
-        vectors = self._vectors(documents)
+        vectors = self._meaning.vectors(documents)
         old = table.vectors[kept]
         if kept and changed and old.shape[1] != vectors.shape[1]:
-            self._store.forget()
+            self._meaning.forget()
             return self._updated(self._empty(), wanted, list(wanted.values()), solved)
         joined = np.concatenate([old, vectors]) if kept and changed else vectors if changed else old
         bags = [table.bags[row] for row in kept]
@@ -166,49 +161,6 @@ class CapabilityIndex:
         capabilities = (*(wanted[table.capabilities[row].id] for row in kept), *changed)
         rows = {capability.id: row for row, capability in enumerate(capabilities)}
         return _Table(capabilities, tuple(bags), joined, LexicalIndex(self._vocabulary, bags), rows, solved)
-
-    def _vectors(self, documents: Sequence[Document]) -> Vectors:
-        """One unit vector a document: the weighted mean of its title's and its tasks' vectors."""
-        found = self._embedded(list(dict.fromkeys(text for d in documents for text in (d.title, *d.tasks))))
-        weighted = [
-            TITLE_WEIGHT * found[d.title] + sum((found[task] for task in d.tasks), np.zeros_like(found[d.title]))
-            for d in documents
-        ]
-        if not weighted:
-            return np.zeros((0, 0), dtype=np.float32)
-        stacked = np.stack(weighted)
-        lengths = np.linalg.norm(stacked, axis=1, keepdims=True)
-        unit: Vectors = np.divide(stacked, lengths, out=np.zeros_like(stacked), where=lengths > 0)
-        return unit
-
-    def _embedded(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vector of each text, from the store or from the embedder, all of one dimension."""
-        found = self._store.get(texts)
-        unseen = [text for text in texts if text not in found]
-        if not unseen:
-            return found
-        embedded = dict(zip(unseen, self._embedder.embed(unseen), strict=True))
-        if len({vector.shape for vector in (*found.values(), *embedded.values())}) > 1:
-            self._store.forget()
-            embedded = dict(zip(texts, self._embedder.embed(texts), strict=True))
-        self._store.put(embedded)
-        return found | embedded
-
-
-def _cosines(queries: Vectors, rows: Vectors) -> Vectors:
-    """The cosine of each query with each row, shape (queries, rows); both are unit vectors.
-
-    In blocks that OpenBLAS does not spread over threads: for so little work, waiting for a second core that is busy
-    costs tens of times the work itself, and one thread adds up in one order. Two queries at least, for the same reason.
-    """
-    width = max(2, len(queries))
-    columns = np.resize(queries, (width, queries.shape[1])).T
-    block = max(1, _ONE_THREAD // columns.size)
-    even = len(rows) // block * block
-    blocks = rows[:even].reshape(-1, block, rows.shape[1])
-    products = np.concatenate([np.matmul(blocks, columns).reshape(-1, width), rows[even:] @ columns])
-    cosines: Vectors = products.T[: len(queries)]
-    return cosines
 
 
 def _same(old: Capability, new: Capability) -> bool:
