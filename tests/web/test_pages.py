@@ -241,6 +241,32 @@ def test_a_session_that_was_not_begun_here_opens_nothing(runtime: Runtime, sessi
         assert client.get("/ui/library", headers={b"cookie": cookie}).status_code == 303
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/ui/", "/ui/library", "/ui//library", "/ui/./library", "/ui/static/..%2flibrary"),
+        *("/ui/static/%2e%2e/library", "/ui/sign-in/../library", "/ui/sign-in%2f..%2flibrary"),
+        *("/ui/runs?x=/ui/static/", "/ui/static/../site.py", "/ui/static/%2e%2e/site.py"),
+    ],
+)
+def test_no_way_of_writing_an_address_gets_past_the_sign_in(runtime: Runtime, path: str) -> None:
+    with serving(runtime, token="s3cret-token") as client:
+        url = client.base_url.copy_with(raw_path=path.encode())
+        response = client.get(url)
+        assert response.status_code in (303, 404), path
+        assert "echo_city" not in response.text and "import" not in response.text
+
+
+def test_what_a_token_opens_is_shown_by_no_page(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-s3cret-key")
+    with serving(runtime, token="s3cret-token") as client:
+        client.headers["authorization"] = "Bearer s3cret-token"
+        send(client, "/ui/capabilities/echo_city/run", {"input.city": "Oslo"})
+        (run,) = runtime.journal.recent(1)
+        for path in ("", "library", "capabilities/echo_city", "runs", f"runs/{run['run_id']}", "health", "nowhere"):
+            assert "s3cret" not in client.get(f"/ui/{path}").text, path
+
+
 def test_the_token_in_the_header_opens_the_pages_too(runtime: Runtime) -> None:
     with serving(runtime, token="s3cret-token") as client:
         assert client.get("/ui/library", headers={"authorization": "Bearer s3cret-token"}).status_code == 200

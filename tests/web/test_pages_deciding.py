@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,6 +134,28 @@ def test_a_task_is_watched_step_by_step(library: Library) -> None:
         assert "nothing near" in steps[0]
         assert "It is done. &lt;script&gt;" in steps[-1]
         assert "<script" not in answer.text and "<img" not in answer.text
+
+
+def test_whoever_leaves_ends_the_task(library: Library) -> None:
+    asked = threading.Event()
+    ended = threading.Event()
+
+    class Thinking(ScriptedModel):
+        async def ask(self, conversation: Any, tools: Any = ()) -> Any:
+            asked.set()
+            try:
+                return await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    with Runtime.open(library.path, model=Thinking([])) as runtime, serving(runtime) as client:
+        token = re.search(r'name="form_token" value="([0-9a-f]+)"', page(client, "/ui/"))
+        assert token is not None
+        headers = {"origin": str(client.base_url).rstrip("/"), "accept": "text/event-stream"}
+        with client.stream("POST", "/ui/solve", data={"form_token": token[1], "task": "Do it"}, headers=headers) as got:
+            assert next(got.iter_lines()) == "event: step"
+            assert asked.wait(30)
+        assert ended.wait(30)
 
 
 def test_without_scripts_the_page_comes_back_with_all_steps(library: Library) -> None:
