@@ -111,11 +111,13 @@ def sentence(told: str) -> str:
     with suppress(ValueError, KeyError):
         output = json.loads(found[0]) if found else {}
         output |= output.pop("car", None) or {}
-        return next(words.format(**output) for key, words in SENTENCES.items() if key in json.dumps(output))
-    return "It cannot be said."
+        said = (words.format(**output) for key, words in SENTENCES.items() if key in output)
+        return next(said, NOTHING)
+    return NOTHING
 
 
 FIRST = next(iter(TASKS))
+NOTHING = "That cannot be said."
 
 
 def called(name: str, **arguments: Any) -> dict[str, Any]:
