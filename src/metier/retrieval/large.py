@@ -191,7 +191,7 @@ class LargeIndex:
         both = [rows for rows in (state.base, state.rows) if rows is not None and len(rows)]
         if k < 1 or not len(state):
             return []
-        weights = _weights(state, query)
+        weights = weights_of(state, query)
         found: list[tuple[float, str]] = []
         try:
             for rows in both:
@@ -275,7 +275,7 @@ def _with_tail(state: _State, tail: dict[str, Row | None], seq: int, applied: st
     return dataclasses.replace(state, tail=tail, rows=rows, gone=gone, words=words, seq=seq, applied=applied)
 
 
-def _weights(state: _State, query: Query) -> Weights:
+def weights_of(state: _State, query: Query) -> Weights:
     tokens = query.tokens
     frequencies = np.zeros(len(tokens), dtype=np.int64)
     for rows in (state.base, state.rows):
