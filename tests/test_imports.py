@@ -63,7 +63,7 @@ FLOORS = [
         "commits",
         "portable",
     },
-    {"mutation", "replay", "lifecycle", "testing", "attempt", "search"},
+    {"mutation", "replay", "lifecycle", "testing", "attempt", "search", "spaces"},
     {"runs", "workforce", "agent_tools"},
     {"runtime"},
     {"batch", "example_check", "importing", "rebuild", "tidy", "stats", "metrics"},

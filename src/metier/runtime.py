@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from metier.retrieval.embedders import Embedder, Vectors
     from metier.retrieval.index import CapabilityIndex
     from metier.search import LargeSearch
+    from metier.spaces import Spaces
 
 MAX_TASK_CHARACTERS = 100_000
 ALIKE, LIKENESS = 8, 0.5
@@ -132,8 +133,8 @@ class Runtime:
             Trust(self.memory, settings.recall.delta, settings.recall.shadow),
             writes=settings.agent.recall_writes,
         )
-        self._index: CapabilityIndex | None = None
-        self._search: LargeSearch | None = None
+        self._small: Spaces[CapabilityIndex] | None = None
+        self._large: Spaces[LargeSearch] | None = None
         self._lock = threading.RLock()
         self.watchers: list[Watcher] = []
 
@@ -403,12 +404,15 @@ class Runtime:
     def nearest(self, task: str, k: int = 4) -> list[tuple[Capability, float]]:
         """The k live capabilities nearest to a task, best first, each with its score."""
         if self.library.is_large():
-            return self._large_search().nearest(task, k)
+            found = self._searches().serving().nearest(task, k)
+            self._searches().completed()
+            return found
         known = self.library.capabilities()
         live = {c.id: c for c in known if c.live}
         with self._lock:
-            index = self._open_index()
+            index = self._indexes().serving()
             index.refresh(live.values(), self._solved(known))
+            self._indexes().completed()
             return [(live[id], score) for id, score in index.nearest(task, k)]
 
     def alike(self) -> list[tuple[Capability, Capability, float]]:
@@ -416,7 +420,7 @@ class Runtime:
         known = self.library.capabilities()
         live = {c.id: c for c in known if c.live}
         with self._lock:
-            index = self._open_index()
+            index = self._indexes().serving()
             index.refresh(live.values(), self._solved(known))
             pairs = index.alike(ALIKE, LIKENESS)
         return [(live[a], live[b], cosine) for a, b, cosine in pairs]
@@ -425,7 +429,7 @@ class Runtime:
         """The live capabilities and their unit vectors, a row each; the same objects until something changes."""
         known = self.library.capabilities()
         with self._lock:
-            index = self._open_index()
+            index = self._indexes().serving()
             index.refresh([c for c in known if c.live], self._solved(known))
             return index.embedded()
 
@@ -438,25 +442,35 @@ class Runtime:
             solved = {**solved, alias.kept.id: tasks}
         return solved
 
-    def _open_index(self) -> CapabilityIndex:
-        if self._index is None:
+    def _indexes(self) -> Spaces[CapabilityIndex]:
+        if self._small is None:
             from metier.retrieval.index import CapabilityIndex
+            from metier.spaces import Spaces
 
-            self._index = CapabilityIndex(self._state, self._embedder())
-        return self._index
+            def complete(index: CapabilityIndex) -> None:
+                known = self.library.capabilities()
+                index.refresh([c for c in known if c.live], self._solved(known))
 
-    def _large_search(self) -> LargeSearch:
+            self._small = Spaces(
+                self._state, self._embedding, lambda name: CapabilityIndex(self._state, self._embedder(name)), complete
+            )
+        return self._small
+
+    def _searches(self) -> Spaces[LargeSearch]:
         with self._lock:
-            if self._search is None:
+            if self._large is None:
                 from metier.search import LargeSearch
+                from metier.spaces import Spaces
 
-                self._search = LargeSearch(self.library, self._embedder(), self._solved)
-            return self._search
+                def open(name: str) -> LargeSearch:
+                    return LargeSearch(self.library, self._embedder(name), self._solved)
 
-    def _embedder(self) -> Embedder:
+                self._large = Spaces(self._state, self._embedding, open, lambda search: search.catch_up())
+            return self._large
+
+    def _embedder(self, name: str) -> Embedder:
         from metier.retrieval.embedders import ProviderEmbedder, WordLlamaEmbedder
 
-        name = self._embedding
         if name == "wordllama":
             return WordLlamaEmbedder()
         return ProviderEmbedder(name, lambda texts: provider_embed(name, texts, self.settings.model))
@@ -583,10 +597,9 @@ class Runtime:
             self.workforce.close()
         self._runs.close()
         self.memory.close()
-        if self._index is not None:
-            self._index.close()
-        if self._search is not None:
-            self._search.close()
+        for spaces in (self._small, self._large):
+            if spaces is not None:
+                spaces.close()
 
     def __enter__(self) -> Self:
         return self

