@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import httpx2
@@ -112,6 +113,15 @@ def test_nothing_in_a_draft_is_markup(client: httpx2.Client, runtime: Runtime) -
         text = page(client, path)
         assert "<script>" not in text and "<img" not in text
         assert "&lt;script&gt;" in text
+
+
+def test_a_source_reads_as_it_runs(client: httpx2.Client, runtime: Runtime) -> None:
+    source = f"# \u202e esrever \u2066 \u200b\u00ad\n{WRITING['source']}"
+    wait(runtime, summary="Doubles. \u202eylsuoires", source=source)
+    text = unescape(page(client, "/ui/approvals/double"))
+    assert "\\u202e esrever \\u2066 \\u200b\\u00ad" in text
+    assert "\\u202eylsuoires" in text
+    assert not set(text) & set("\u202e\u2066\u200b\u00ad")
 
 
 # Solving

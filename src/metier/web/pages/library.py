@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from metier.capability import Capability, Effects, Language, Status
 from metier.errors import MetierError
 from metier.web.pages.atlas import HEIGHT, WIDTH, Atlas, atlas
-from metier.web.pages.showing import cut
+from metier.web.pages.showing import cut, shown
 from metier.web.pages.site import Site, choice, number
 
 A_PAGE = 50
@@ -92,7 +92,7 @@ class LibraryPages:
 
     def places(self, request: Request) -> Response:
         """Where each capability lies, for the pointer: [id, x, y, summary]."""
-        summaries = {c.id: cut(c.summary, 120) for c in self._runtime.library.capabilities()}
+        summaries = {c.id: shown(cut(c.summary, 120)) for c in self._runtime.library.capabilities()}
         places = self._atlas().places
         return JSONResponse([[id, x, y, summaries.get(id, "")] for id, (x, y) in places.items()])
 

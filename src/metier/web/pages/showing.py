@@ -1,4 +1,8 @@
-"""Values as people read them. Everything here returns plain text, or markup that Pygments made of escaped text."""
+"""Values as people read them. Everything here returns plain text, or markup that Pygments made of escaped text.
+
+What a page shows has passed `shown`: nothing in it is invisible or turns the direction of what stands beside it, so
+that a source reads as it runs.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from metier.outcomes import Effect
+from metier.printable import visible
 
 STATES = {
     "candidate": "written, and not yet used on anything but its examples",
@@ -25,6 +30,26 @@ MAX_SHOWN = 20_000
 MAX_HIGHLIGHTED = 60_000
 """Characters of a source that are coloured; a longer one is shown plain."""
 MAX_DEPTH = 4
+
+
+KEPT = "\n\t\u00a0\u202f\u3000\u200c\u200d"
+"""Not printable by themselves, and at home in prose: line ends, spaces, and what joins letters and emoji."""
+
+
+class AsIs(str):
+    """Text that is shown as it is: what somebody typed comes back to them, or what has been made visible already."""
+
+    __slots__ = ()
+
+
+def shown(value: Any) -> Any:
+    """What the templates write for a value: of a text, what steers the reader's eye as escapes."""
+    return visible(value, keep=KEPT) if type(value) is str else value
+
+
+def code(text: str) -> AsIs:
+    """A piece of source: all that is not printable as escapes, but for line ends and tabs."""
+    return AsIs(visible(text.replace("\r\n", "\n"), keep="\n\t"))
 
 
 def pretty(value: Any) -> str:
@@ -88,6 +113,7 @@ def highlighted(text: str, language: str) -> Markup:
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
+    text = code(text)
     if len(text) > MAX_HIGHLIGHTED:
         return escape(text)
     try:
@@ -189,6 +215,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": count,
     "percent": percent,
     "highlighted": highlighted,
+    "as_is": AsIs,
+    "code": code,
     "fields": fields,
     "kind": kind,
     "observation": observation,

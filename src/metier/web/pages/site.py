@@ -72,6 +72,7 @@ class Site:
             loader=jinja2.PackageLoader("metier.web.pages"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            finalize=showing.shown,
             trim_blocks=True,
             lstrip_blocks=True,
         )
