@@ -214,6 +214,7 @@ def test_with_a_token_a_browser_signs_in_and_out(runtime: Runtime) -> None:
     with serving(runtime, token="s3cret-token") as client:
         assert client.get("/ui/library").headers["location"] == "/ui/sign-in"
         form = page(client, "/ui/sign-in")
+        assert runtime.library.path.name not in form + page(client, "/ui/static/nowhere", 404)
         token = re.search(r'name="form_token" value="([0-9a-f]+)"', form)
         assert token is not None
         origin = {"origin": str(client.base_url).rstrip("/")}

@@ -84,12 +84,14 @@ class Site:
         return HTMLResponse(self.render(request, name, **values), status)
 
     def render(self, request: Request, name: str, **values: Any) -> str:
+        session = session_of(request.scope)
+        inside = not self.sessions.needed or self.sessions.holds(session)
         return self._templates.get_template(f"{name}.html.j2").render(
             path=request.url.path.removeprefix(PAGES),
-            library=self.runtime.library.path.name,
+            library=self.runtime.library.path.name if inside else None,
             done=DONE.get(request.query_params.get("done", "")),
-            form_token=self.sessions.form_token(session_of(request.scope)),
-            signed_in=self.sessions.needed,
+            form_token=self.sessions.form_token(session),
+            signed_in=self.sessions.needed and inside,
             **values,
         )
 
