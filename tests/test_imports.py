@@ -29,7 +29,7 @@ FLOORS = [
         "printable",
         "compatibility",
     },
-    {"config", "prompts", "localstore", "approval"},
+    {"config", "prompts", "localstore", "approval", "telemetry"},
     {
         "library",
         "catalogue",

@@ -107,6 +107,14 @@ class JournalSettings(_Strict):
     """The latest so many; 0 keeps none."""
 
 
+class TelemetrySettings(_Strict):
+    """What OpenTelemetry gets to see; where it goes is up to the process's SDK."""
+
+    traces: bool = False
+    contents: bool = False
+    """Whether spans hold tasks, inputs, outputs and the words of errors, too."""
+
+
 class LifecycleSettings(_Strict):
     """How a version earns its states, and what follows when it fails."""
 
@@ -168,6 +176,7 @@ class Settings(_Strict):
     journal: JournalSettings = JournalSettings()
     toolchains: ToolchainSettings = ToolchainSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
 
 def load_settings(library: Path) -> Settings:

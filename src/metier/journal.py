@@ -274,8 +274,9 @@ class Journal:
         """
         names = ("seq", *COLUMNS)
         rows = self._store.read(
-            f"SELECT {', '.join(names)} FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2",  # noqa: S608
-            (len(run_id), run_id),
+            # Ids are hexadecimal, so all that begin with one lie before it with a "g".
+            f"SELECT {', '.join(names)} FROM runs WHERE run_id >= ?1 AND run_id < ?1 || 'g' LIMIT 2",  # noqa: S608
+            (run_id,),
         )
         if len(rows) != 1:
             return None

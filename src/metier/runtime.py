@@ -159,6 +159,7 @@ class Runtime:
 
         Raises:
             UsageError: the path is no library, or its settings are wrong.
+            SetupMissing: the settings want traces, and OpenTelemetry is not installed.
         """
         opened = Library.open(Path(library))
         settings = load_settings(opened.path)
@@ -178,6 +179,10 @@ class Runtime:
             workers=workers,
             now=now.replace(tzinfo=UTC) if now is not None and now.tzinfo is None else now,
         )
+        if settings.telemetry.traces:
+            from metier.telemetry import spans
+
+            runtime.watchers.append(spans(contents=settings.telemetry.contents))
         runtime.runner.recover()
         return runtime
 

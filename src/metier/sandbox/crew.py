@@ -30,7 +30,7 @@ from metier.sandbox.workers import START_SECONDS, Lost, how_it_ended
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WAITING: Final = 64
+WAITING: Final = 256
 """Items that may wait for a worker."""
 MOST_ITEMS: Final = 10_000
 """What a worker answers before another takes its place, against what piles up slowly."""
