@@ -24,6 +24,16 @@ SUMMARIES = {
     "water_plants": "Water the plants on the roof.",
     "mix_paint": "Mix a paint of some colour.",
 }
+WHOLE = {
+    "version": 1,
+    "sha256": "0" * 64,
+    "language": "wasm",
+    "input_schema": {},
+    "output_schema": {},
+    "effects": "pure",
+    "permissions": {},
+    "status": "active",
+}
 TASK = "water the plants"
 
 
@@ -138,3 +148,24 @@ def test_deleted_or_damaged_files_are_made_anew_from_the_library(
     with Runtime.open(path) as again, caplog.at_level(logging.WARNING):
         assert again.nearest(TASK, 5) == best
     assert len(caplog.records) == (0 if what == FOLDER else 1)
+
+
+def test_a_task_that_was_solved_is_recalled_and_an_example_counts_as_one(path: Path, runtime: Runtime) -> None:
+    runtime.memory.remember("Water everything", "water_plants", 1, {}, "{}", "done", "pure")
+    now = runtime.now()
+    decision = runtime.recall.decide("water everything", now)
+    assert decision.capability is not None and decision.capability.id == "water_plants"
+    folder = path / "mix_paint"
+    example = {"task": "Mix the blue of a whale", "input": {}, "output": {}}
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8")) | WHOLE | {"examples": [example]}
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    runtime.library.stock.look_over()
+    decision = runtime.recall.decide("mix the blue of a whale", now)
+    assert decision.capability is not None and decision.capability.id == "mix_paint"
+
+
+def test_a_sample_stands_for_what_cannot_be_shown(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    capabilities, vectors = runtime.embedded()
+    assert len(capabilities) == len(vectors) == len(SUMMARIES)
+    assert runtime.embedded()[0] is capabilities
+    assert runtime.alike() == []

@@ -8,8 +8,10 @@ run explains is remembered, so that tomorrow the same task takes the first way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from metier.retrieval.index import CapabilityIndex
     from metier.search import LargeSearch
     from metier.spaces import Spaces
+
+log = logging.getLogger(__name__)
 
 MAX_TASK_CHARACTERS = 100_000
 ALIKE, LIKENESS = 8, 0.5
@@ -132,6 +136,7 @@ class Runtime:
             Entities(root_paths(library.path, settings), settings.stores, library.path, settings.policy.ceiling),
             Trust(self.memory, settings.recall.delta, settings.recall.shadow),
             writes=settings.agent.recall_writes,
+            known=self._known,
         )
         self._small: Spaces[CapabilityIndex] | None = None
         self._large: Spaces[LargeSearch] | None = None
@@ -421,7 +426,13 @@ class Runtime:
             return [(live[id], score) for id, score in index.nearest(task, k)]
 
     def alike(self) -> list[tuple[Capability, Capability, float]]:
-        """Pairs of live capabilities that mean nearly the same, the likest first; whether they do the same is open."""
+        """Pairs of live capabilities that mean nearly the same, the likest first; whether they do the same is open.
+
+        Those of a large library are too many to be compared; a log line says so.
+        """
+        if self.library.is_large():
+            log.warning("%s is too large to compare all its capabilities with each other", self.library.path)
+            return []
         known = self.library.capabilities()
         live = {c.id: c for c in known if c.live}
         with self._lock:
@@ -431,12 +442,30 @@ class Runtime:
         return [(live[a], live[b], cosine) for a, b, cosine in pairs]
 
     def embedded(self) -> tuple[Sequence[Capability], Vectors]:
-        """The live capabilities and their unit vectors, a row each; the same objects until something changes."""
+        """The live capabilities and their unit vectors, a row each; the same objects until something changes.
+
+        Of a large library, a sample.
+        """
+        if self.library.is_large():
+            return self._searches().serving().sample()
         known = self.library.capabilities()
         with self._lock:
             index = self._indexes().serving()
             index.refresh([c for c in known if c.live], self._solved(known))
             return index.embedded()
+
+    def _known(self, task: str) -> list[Capability]:
+        """The capabilities that memory may know something of for a task: all, or of a large library those that solved
+        anything, what aliases lead to, and the nearest."""
+        if not self.library.is_large():
+            return self.library.capabilities()
+        known = {capability.id: capability for capability in self.library.aliased()}
+        with contextlib.suppress(MetierError):  # without the embedder, exact tasks are still known
+            known |= {capability.id: capability for capability, _ in self.nearest(task, ALIKE)}
+        for id in self.memory.counts():
+            with contextlib.suppress(LibraryError):
+                known[id] = self.library.get(id)
+        return list(known.values())
 
     def _solved(self, known: Iterable[Capability]) -> Mapping[str, tuple[str, ...]]:
         """The solved tasks by the capability that answers them now; those of an alias go with what answers for it."""

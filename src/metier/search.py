@@ -12,7 +12,7 @@ from metier.capability import Capability
 from metier.errors import LibraryError, MetierError
 from metier.library import Library
 from metier.retrieval.documents import bounded, document
-from metier.retrieval.embedders import Embedder
+from metier.retrieval.embedders import Embedder, Vectors
 from metier.retrieval.fusion import clauses
 from metier.retrieval.index import FILE_NAME
 from metier.retrieval.large import LargeIndex
@@ -28,6 +28,8 @@ BATCH = 1000
 """Capabilities that are read, embedded and put into the index at once."""
 LOAD = 100_000
 """Rows that are merged at once where an index is made from nothing."""
+SAMPLE = 2000
+"""Capabilities that stand for all of them where all cannot be shown."""
 SPARE = 4
 """Hits that are looked up beyond those asked for, in place of ones that are gone by now."""
 ATTEMPTS = 3
@@ -50,6 +52,7 @@ class LargeSearch:
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._background: threading.Thread | None = None
+        self._sample: tuple[str | None, Sequence[Capability], Vectors] | None = None
 
     def nearest(self, task: str, k: int) -> list[tuple[Capability, float]]:
         """The k live capabilities nearest to a task, best first, each with its score.
@@ -76,6 +79,21 @@ class LargeSearch:
                 break
         self._keep_up()
         return found[: max(k, 0)]
+
+    def sample(self) -> tuple[Sequence[Capability], Vectors]:
+        """At most `SAMPLE` of the live capabilities, spread over all of them, and their unit vectors, a row each; the
+        same objects until something changes."""
+        with self._lock:
+            self.catch_up()
+            mark = self._index.sync()
+            if self._sample is None or self._sample[0] != mark:
+                ids = self._library.stock.live()
+                step = -(-len(ids) // SAMPLE) or 1
+                found = [c for id in ids[::step] if (c := self._library.glance(id)) is not None]
+                solved = self._solved(self._library.aliased())
+                vectors = self._meaning.vectors([document(c, solved.get(c.id, ())) for c in found])
+                self._sample = (mark, found, vectors)
+            return self._sample[1:]
 
     def catch_up(self) -> None:
         """Brings into the index what changed in the library and in the memory since it was last asked."""

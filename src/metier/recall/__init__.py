@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +45,10 @@ class Recall:
         trust: Trust,
         *,
         writes: bool,
+        known: Callable[[str], Iterable[Capability]] | None = None,
     ) -> None:
+        """`known` are the capabilities that may have to do with a task; all of the library where it is not given."""
+        self._known = known or (lambda _: library.capabilities())
         self._memory, self._library, self._aliases = memory, library, aliases
         self._entities, self.trust = entities, trust
         self._writes = writes
@@ -60,7 +63,7 @@ class Recall:
 
         `allow_writes` is the consent to repeat what changes data; the operator's settings may give it as well.
         """
-        known = self._library.capabilities()
+        known = list(self._known(task))
         live = {c.id: c for c in known if c.live}
         aliases = self._aliases.among(known)
         conditions = Conditions(self._entities, self.trust, now, writes=allow_writes or self._writes)
