@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.recall.twins.corpus import CLASSES, Twin, by_hand, composed
+from tests.recall.twins.near import SITUATIONS, Situation, without
 from tests.recall.twins.school import Desk, school, wrong
-from tests.recall.twins.solved import TODAY, lessons
+from tests.recall.twins.solved import TODAY, lessons, unseen
 
 COMPOSED_EACH = 8
 """One composed twin of so many is put."""
@@ -55,3 +56,21 @@ def test_what_was_solved_is_served_with_figures_of_today(taught: Path, tmp_path:
             served = at.put(lesson.task)
             assert served.calls == (lesson.call,)
             assert wrong(Twin("lesson", lesson.task, lesson.call), served) is None
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
+def test_what_changed_since_is_not_passed_over(situation: Situation, taught: Path, tmp_path: Path) -> None:
+    with desk(taught, tmp_path) as at:
+        situation.change(at.runtime, at.data)
+        twins = situation.twins()
+        assert len(twins) >= 14
+        assert [why for twin in twins if (why := wrong(twin, at.put(twin.task)))] == []
+
+
+def test_somebody_who_is_gone_is_not_asked_after(taught: Path, tmp_path: Path) -> None:
+    with desk(taught, tmp_path) as at:
+        without("people.json", "name", lambda name: "S" in name)(at.runtime, at.data)
+        tasks = [new for family in ("get_salary", "get_start_date", "list_tasks") for new in unseen(family, 12)]
+        gone = [Twin("near", new.task) for new in tasks if any("S" in words for _, words in new.said)]
+        assert gone
+        assert [why for twin in gone if (why := wrong(twin, at.put(twin.task)))] == []

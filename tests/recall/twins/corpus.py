@@ -28,6 +28,7 @@ CLASSES = (
     "language",
     "quoted",
     "question",
+    "freeform",
 )
 """Kinds of twins that are written by hand, a file each."""
 
@@ -55,6 +56,7 @@ def _parsed(kind: str, line: str) -> Twin:
     day = date.fromisoformat(on[1]) if on else TODAY
     call = re.fullmatch(r"(\w+) (\{.*\})", right)
     task = re.sub(r"\\(?:u([0-9a-f]{4})|([nrt\\]))", _character, task[on.end() :] if on else task)
+    task = task.encode("utf-16", "surrogatepass").decode("utf-16")  # two escapes may be one character
     return Twin(kind, task.rstrip(" "), Call.of(call[1], json.loads(call[2])) if call else None, day)
 
 

@@ -73,8 +73,8 @@ class Desk:
 
     def __init__(self, school: Path, folder: Path, day: date = TODAY) -> None:
         shutil.copytree(school, folder)
-        office.write_data(folder / "data", later=True)
-        self._folder = folder
+        self.data = folder / "data"
+        office.write_data(self.data, later=True)
         self.runtime = Runtime.open(folder, now=at(day))
 
     def put(self, task: str) -> Served:
@@ -89,7 +89,7 @@ class Desk:
         except ApprovalPending as pending:
             raise AssertionError(f"asked for leave that was given: {pending}") from None
         written = [name for ran in answer.used for name in office.written_by(ran.capability)]
-        office.write_data(self._folder / "data", later=True, only=written)
+        office.write_data(self.data, later=True, only=written)
         calls = tuple(Call.of(r.capability, r.input) for r in answer.used)
         return Served(calls, answer.text, tuple(r.output for r in answer.used))
 
