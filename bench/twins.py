@@ -7,8 +7,8 @@ be served, are put to its memory without a model and to three peers that know th
 
 - exact cache: the same text up to case and spaces gets the same call;
 - semantic cache: the nearest solved task's call, from a cosine of the embedded word vectors on. `at its best` is the
-  threshold that decides most of these very tasks rightly, chosen in its favour; `without a wrong one` is the lowest
-  threshold that serves nothing wrongly;
+  threshold that decides these very tasks best, both kinds weighing the same; `without a wrong one` is the lowest that
+  serves nothing wrongly;
 - loose templates: what differs between solved tasks of one capability is a slot for anything.
 
 A serving is right if its capability and arguments are those that the task means; for most twins nothing is.
@@ -112,8 +112,10 @@ def semantic_cache(alike: Sequence[Twin], meant: Sequence[Twin]) -> None:
     def served_at(threshold: float) -> list[Call | None]:
         return [call if cosine >= threshold else None for cosine, call, _ in nearest]
 
-    def good(threshold: float) -> int:
-        return sum(got == twin.right for got, (_, _, twin) in zip(served_at(threshold), nearest, strict=True))
+    def good(threshold: float) -> float:
+        """The share of twins that are decided rightly, and that of the tasks which should be served."""
+        hits = [got == twin.right for got, (_, _, twin) in zip(served_at(threshold), nearest, strict=True)]
+        return sum(hits[: len(alike)]) / len(alike) + sum(hits[len(alike) :]) / len(meant)
 
     wrong = [cosine for cosine, call, twin in nearest if call != twin.right]
     best = max(np.linspace(0.5, 1.01, 103), key=good)
