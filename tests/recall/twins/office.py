@@ -286,12 +286,20 @@ PROGRAMS = [
     flips(
         "restore_document", "Restores a deleted document.", "documents.json", "document", "deleted", False, "minutes"
     ),
-    keeps(
+    Program(
         "send_message",
         "Sends a message to an employee.",
-        "outbox.json",
+        "write",
         {"to": TEXT, "text": TEXT},
+        {"to": "string"},
+        """
+        find(rows("people.json"), "name", input["to"])
+        sent = rows("outbox.json")
+        sent.append(input)
+        save("outbox.json", sent)
+        return {"to": input["to"]}""",
         {"to": "Ana", "text": "hi"},
+        {"people.json": "read", "outbox.json": "write"},
     ),
     keeps(
         "start_timer",

@@ -93,6 +93,12 @@ class Desk:
         calls = tuple(Call.of(r.capability, r.input) for r in answer.used)
         return Served(calls, answer.text, tuple(r.output for r in answer.used))
 
+    def decided(self, task: str) -> Call | None:
+        """What memory would do with a task, with leave to change data; nothing is done."""
+        decision = self.runtime.recall.decide(task, self.runtime.now(), allow_writes=True)
+        way = decision.serves
+        return Call.of(way.capability, way.input) if way is not None and way.capability is not None else None
+
     def close(self) -> None:
         self.runtime.close()
 

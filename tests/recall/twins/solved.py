@@ -22,14 +22,15 @@ Said = tuple[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """A capability with its arguments."""
+    """A capability with its arguments; 40.0 is 40."""
 
     capability: str
     arguments: str
 
     @classmethod
     def of(cls, capability: str, arguments: dict[str, Any]) -> Call:
-        return cls(capability, json.dumps(arguments, sort_keys=True, ensure_ascii=False))
+        whole = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in arguments.items()}
+        return cls(capability, json.dumps(whole, sort_keys=True, ensure_ascii=False))
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ FAMILIES = [
     Family("disable_2fa", ("Disable 2FA for {name}", "Turn off two-factor login for {name}"), {"name": as_said(NAMES)}, "Done for {name}."),
     Family("delete_document", ("Delete the document {document}", "Bin {document}"), {"document": quoted(DOCUMENTS)}, "{document} is gone."),
     Family("restore_document", ("Restore the document {document}", "Bring back {document}"), {"document": quoted(DOCUMENTS)}, "{document} is back."),
-    Family("send_message", ("Send {to} the message {text}", "Tell {to} {text}"), {"to": as_said(NAMES), "text": quoted(TEXTS)}, "It is sent."),
+    Family("send_message", ("Send {to} the message {text}", "Tell {to} {text}"), {"to": as_said(NAMES), "text": quoted(TEXTS)}, "It is sent to {to}."),
     Family("start_timer", ("Start a timer of {minutes}", "Wake me in {minutes}"), {"minutes": MINUTES}, "The timer runs."),
     Family("book_room", ("Book the {room} room for {date}",), {"room": as_said(["Blue", "Green", "Red"]), "date": [*DAYS, *RELATIVE]}, "It is booked."),
     Family("set_budget", ("Set the budget of {project} to {amount}",), {"project": as_said(PROJECTS), "amount": MONEY}, "{project} has {budget}."),
@@ -167,8 +168,19 @@ FAMILIES = [
     Family("sum_visits", ("Show the {metric} since {since}",), {"metric": as_said(["visits", "engaged", "average"]), "since": PAST}, "{total}"),
 ]  # fmt: skip
 BY_ID = {family.capability: family for family in FAMILIES}
-EACH = 6
-"""Solved tasks of each wording."""
+EACH = 4
+"""Solved tasks of each wording; a family with one wording has one half more."""
+
+TODAY_, TOMORROW, _ = RELATIVE
+ALSO: list[tuple[str, int, dict[str, Said]]] = [
+    ("list_meetings", 0, {"date": TODAY_}),
+    ("list_meetings", 1, {"date": TOMORROW}),
+    ("book_room", 0, {"room": ("Blue", "Blue"), "date": TODAY_}),
+    ("book_room", 0, {"room": ("Red", "Red"), "date": TOMORROW}),
+    ("delete_document", 0, {"document": ('"offer.pdf"', "offer.pdf")}),
+    ("send_message", 1, {"to": ("Maria Braun", "Maria Braun"), "text": ('"thank you"', "thank you")}),
+]
+"""More lessons: capability, number of the wording, and what fills its slots."""
 
 
 @cache
@@ -176,8 +188,15 @@ def lessons() -> tuple[Solved, ...]:
     """What the model solves, shuffled."""
     chosen: dict[str, Solved] = {}
     for family in FAMILIES:
-        for _, solved in zip(range(EACH * len(family.wordings)), family.instances("lessons"), strict=False):
+        for _, solved in zip(
+            range(EACH * len(family.wordings) if len(family.wordings) > 1 else EACH + EACH // 2),
+            family.instances("lessons"),
+            strict=False,
+        ):
             chosen.setdefault(solved.task, solved)
+    for id, wording, values in ALSO:
+        solved = BY_ID[id].instance(BY_ID[id].wordings[wording], values)
+        chosen[solved.task] = solved
     every = list(chosen.values())
     random.Random("order").shuffle(every)
     return tuple(every)
