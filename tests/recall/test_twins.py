@@ -19,7 +19,7 @@ from tests.recall.twins.school import Desk, school, wrong
 from tests.recall.twins.solved import TODAY, lessons, unseen
 
 OMISSIBLE = (*FILLERS, "please", "Hi", "thanks", "", "Could", "you", "Can")
-SHARE_SERVED = 0.8
+SHARE_SERVED = 0.75
 """Of the tasks that memory should do."""
 COMPOSED_EACH = 8
 """One composed twin of so many is put."""

@@ -20,7 +20,7 @@ from metier.memory import Learned, Remembered, TaskMemory, task_key
 from metier.outcomes import Ran
 from metier.recall.conditions import Conditions, fingerprint
 from metier.recall.decision import Condition, Decision, Tried, decision_json
-from metier.recall.entities import Entities
+from metier.recall.entities import AsRead, Entities
 from metier.recall.families import Families, Fit, Solved
 from metier.recall.moments import MOVING, dated
 from metier.recall.reading import Reader
@@ -231,7 +231,7 @@ class Recall:
                 )
                 self.trust.checked(way.route, way.capability, way.signature, agreed=agreed)
         words = words_of(task)
-        reader = Reader(words, now, {capability.id: capability}, self._entities)
+        reader = Reader(words, now, {capability.id: capability}, AsRead(self._entities, ran))
         induced: str | None = None
         if len(words.words) <= MAX_WORDS:
             try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from metier.capability import Capability
+from metier.outcomes import Ran
 from metier.permissions import Grant, Permissions
 from metier.recall.words import phrase
 from metier.sandbox.files import FileError, HostFiles
@@ -93,6 +94,23 @@ class Entities:
             return known[1]
 
 
+class AsRead:
+    """The names in the data as a run read them, before it changed anything; in files that it did not read, as now."""
+
+    def __init__(self, entities: Entities, ran: Ran) -> None:
+        self._entities = entities
+        self._read: dict[str, Source] = {}
+        for effect in ran.effects:
+            look = effect.look
+            content = ran.blobs.get(json.loads(effect.answer).get("ok")) if look[:1] == ("files.read",) else None
+            if content is not None:
+                self._read.setdefault("/".join(look[1:]), _parsed(content, look[2]))
+
+    def sources(self, capability: Capability) -> list[tuple[str, Source]]:
+        """As `Entities.sources`."""
+        return [(name, self._read.get(name, source)) for name, source in self._entities.sources(capability)]
+
+
 def entity_at(
     sources: Sequence[tuple[str, Source]], words: Phrase, begin: int
 ) -> Iterator[tuple[int, str, frozenset[str]]]:
@@ -118,11 +136,18 @@ def _sqlite_path(url: str, library: Path) -> Path | None:
 
 def _file_source(host: HostFiles, root: str, path: str) -> Source:
     try:
-        text = host.read(root, path).decode("utf-8")
+        return _parsed(host.read(root, path), path)
+    except FileError:
+        return NOTHING
+
+
+def _parsed(content: bytes, path: str) -> Source:
+    try:
+        text = content.decode("utf-8")
         if path.endswith(".json"):
             return _source(_json_columns(json.loads(text)))
         rows = list(csv.reader(io.StringIO(text)))
-    except (FileError, UnicodeDecodeError, ValueError, csv.Error, RecursionError):
+    except (ValueError, csv.Error, RecursionError):
         return NOTHING
     return _tabular(rows[0] if rows else [], rows[1:])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from metier.capability import Capability
-from metier.recall.entities import Entities, Source, entity_at
+from metier.recall.entities import AsRead, Entities, Source, entity_at
 from metier.recall.slots import Said, Span, typed_spans
 from metier.recall.words import Words, phrase
 
@@ -17,11 +17,13 @@ MAX_CHOICES = 500
 class Reader:
     """The spans of one task, found when they are asked for.
 
-    Kinds are `number`, `date` and so on; `entity ID` is a name in the data that the capability ID declares, and
-    `choice ID PATH` one of the values that its contract lists for an argument.
+    Kinds are `number`, `date` and so on; `entity ID` is a name in the data that the capability ID declares, `named ID`
+    such a name in quotation marks, and `choice ID PATH` one of the values that its contract lists for an argument.
     """
 
-    def __init__(self, words: Words, now: datetime, live: Mapping[str, Capability], entities: Entities) -> None:
+    def __init__(
+        self, words: Words, now: datetime, live: Mapping[str, Capability], entities: Entities | AsRead
+    ) -> None:
         self.words = words
         self._live, self._entities = live, entities
         self._typed: dict[tuple[str, int], list[Span]] = {}
@@ -34,6 +36,8 @@ class Reader:
         sort, _, of = kind.partition(" ")
         if sort == "entity":
             return [*self._entities_at(self._live.get(of), begin)]
+        if sort == "named":
+            return [*self._named_at(self._live.get(of), begin)]
         if sort == "choice":
             id = of.partition(" ")[0]
             return [span for span in self._choices_at(self._live.get(id), begin) if span.kind == kind]
@@ -44,16 +48,15 @@ class Reader:
         found = [span for spans in self._typed.values() for span in spans]
         for begin in range(len(self.words.words)):
             found += self._entities_at(capability, begin)
+            found += self._named_at(capability, begin)
             found += self._choices_at(capability, begin)
         return found
 
     def _entities_at(self, capability: Capability | None, begin: int) -> Iterator[Span]:
         if capability is None:
             return
-        if capability.id not in self._sources:
-            self._sources[capability.id] = self._entities.sources(capability)
         ways: dict[int, list[tuple[str, Any]]] = {}
-        for end, column, values in entity_at(self._sources[capability.id], self.words.words, begin):
+        for end, column, values in entity_at(self._sources_of(capability), self.words.words, begin):
             said = self.words.said(begin, end)
             own = ways.setdefault(end, [])
             own.append((f"entity.{column}.written", Said(said)))
@@ -61,6 +64,26 @@ class Reader:
                 own.append((f"entity.{column}.stored", Said(next(iter(values)))))
         for end, read in ways.items():
             yield Span(begin, end, f"entity {capability.id}", tuple(read), self.words.said(begin, end))
+
+    def _named_at(self, capability: Capability | None, begin: int) -> Iterator[Span]:
+        """A quotation that is, up to case, a whole value in the data: the one that is stored."""
+        if capability is None:
+            return
+        for span in self._typed.get(("quoted", begin), ()):
+            inner = next(meant.text for way, meant in span.ways if way == "quotation")
+            words, sources = phrase(inner), self._sources_of(capability)
+            ways = [
+                (f"named.{column}", Said(stored))
+                for end, column, values in entity_at(sources, words, 0)
+                if end == len(words) and (stored := _stored(inner, values)) is not None
+            ]
+            if ways:
+                yield Span(span.begin, span.end, f"named {capability.id}", tuple(ways), span.said)
+
+    def _sources_of(self, capability: Capability) -> list[tuple[str, Source]]:
+        if capability.id not in self._sources:
+            self._sources[capability.id] = self._entities.sources(capability)
+        return self._sources[capability.id]
 
     def _choices_at(self, capability: Capability | None, begin: int) -> Iterator[Span]:
         for path, choices in _choices(capability.input_schema if capability is not None else {}):
@@ -70,6 +93,12 @@ class Reader:
                     end = begin + len(words)
                     kind = f"choice {capability.id} {path}"
                     yield Span(begin, end, kind, (("choice.only", Said(value)),), self.words.said(begin, end))
+
+
+def _stored(said: str, values: Collection[str]) -> str | None:
+    """The one of these values that is said, to the letter or in another case; None where it is none, or two."""
+    alike = [said] if said in values else [value for value in values if value.casefold() == said.casefold()]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _choices(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -44,28 +44,30 @@ def typed_spans(words: Words, now: datetime) -> list[Span]:
     starts = {start: index for index, start in enumerate(words.starts)}
     ends = {end: index + 1 for index, end in enumerate(words.ends)}
     found = []
-    for start, end, kind, ways in _recognised(words.text, now):
+    for start, end, kind, ways in _recognised(words.text, words.own, now):
         if start in starts and end in ends and starts[start] < ends[end]:
-            found.append(Span(starts[start], ends[end], kind, tuple(ways), words.text[start:end]))
+            found.append(Span(starts[start], ends[end], kind, tuple(ways), words.own[start:end]))
     return found
 
 
 Recognised = tuple[int, int, str, list[tuple[str, Any]]]
 
 
-def _recognised(text: str, now: datetime) -> Iterator[Recognised]:
+def _recognised(text: str, own: str, now: datetime) -> Iterator[Recognised]:
     yield from _numbers(text)
     yield from _durations(text)
     yield from _money(text)
     yield from _emails(text)
-    yield from _quotations(text)
+    yield from _quotations(text, own)
     yield from dates(text, now)
     yield from times(text)
 
 
 # Numbers
 
-_NUMBER = re.compile(r"(?<![\w.,:/])(?:(?<!\w)-)?\d+(?:,\d{3})*(?:\.\d+)?(?![\w:/]|[.,]\d)")
+_ONE_MEANING = r"(?![1-9]\d{0,2}\.\d{3}(?!\d))"
+"""1.200 is a little more than one, or twelve hundred, depending on who writes it."""
+_NUMBER = re.compile(rf"(?<![\w.,:/])(?:(?<!\w)-)?{_ONE_MEANING}\d+(?:,\d{{3}})*(?:\.\d+)?(?![\w:/]|[.,]\d)")
 _NAMED = {
     name: value
     for value, name in enumerate(
@@ -74,7 +76,7 @@ _NAMED = {
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100}
 _NAMED_NUMBER = re.compile(rf"(?<![\w-])({'|'.join(_NAMED)})(?![\w-])", re.IGNORECASE)
-_PERCENT = re.compile(r"(?<![\w.,:/-])(\d+(?:\.\d+)?)\s?%")
+_PERCENT = re.compile(rf"(?<![\w.,:/-]){_ONE_MEANING}(\d+(?:\.\d+)?)\s?%")
 
 
 def _numbers(text: str) -> Iterator[Recognised]:
@@ -96,7 +98,8 @@ def _decimal(text: str) -> Decimal:
 
 _SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "h": 3600}
 _DURATION = re.compile(
-    r"(?<![\w.,:/-])(?P<count>\d+(?:\.\d+)?|half an|an|a|one|two|three|four|five|six)[ -]?(?P<unit>seconds?|secs?|"
+    rf"(?<![\w.,:/-])(?P<count>{_ONE_MEANING}\d+(?:\.\d+)?|half an|an|a|one|two|three|four|five|six)[ -]?"
+    r"(?P<unit>seconds?|secs?|"
     r"minutes?|mins?|hours?|hrs?|h)(?!\w)",
     re.IGNORECASE,
 )
@@ -118,8 +121,8 @@ def _durations(text: str) -> Iterator[Recognised]:
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 _CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY"
 _MONEY = re.compile(
-    rf"(?<![\w.,:/-])(?:(?P<sign>[$€£¥])\s?(?P<after>\d+(?:,\d{{3}})*(?:\.\d+)?)|(?P<before>\d+(?:,\d{{3}})*(?:\.\d+)?)"
-    rf"\s?(?P<code>{_CODES}|dollars|euros))(?![\w:/]|[.,]\d)",
+    rf"(?<![\w.,:/-])(?:(?P<sign>[$€£¥])\s?(?P<after>{_ONE_MEANING}\d+(?:,\d{{3}})*(?:\.\d+)?)|"
+    rf"(?P<before>{_ONE_MEANING}\d+(?:,\d{{3}})*(?:\.\d+)?)\s?(?P<code>{_CODES}|dollars|euros))(?![\w:/]|[.,]\d)",
     re.IGNORECASE,
 )
 _NAMES = {"DOLLARS": "USD", "EUROS": "EUR"}
@@ -143,7 +146,7 @@ def _emails(text: str) -> Iterator[Recognised]:
         yield match.start(), match.end(), "email", [("address", Said(match[0]))]
 
 
-def _quotations(text: str) -> Iterator[Recognised]:
+def _quotations(text: str, own: str) -> Iterator[Recognised]:
     """Each quotation, with quotations within it where they pair: else what stands between two of them would be in."""
     marks = [
         (match.start(), sides) for match in re.finditer("'", text) if (sides := _sides(text, match.start())) is not None
@@ -153,13 +156,21 @@ def _quotations(text: str) -> Iterator[Recognised]:
         for at, opening in marks[first:] if opens else ():
             depth += 1 if opening else -1
             if depth == 0:
-                inner = text[start + 1 : at]
+                inner = own[start + 1 : at]
                 ways = [("quotation", Said(inner))] if inner.strip() else []
                 if ways and "\\" in inner:
                     ways.append(("escaped", Said(inner.replace("\\n", "\n").replace("\\t", "\t"))))
-                if ways:
+                if ways and not _broken(own, start, at):
                     yield start, at + 1, "quoted", ways
                 break
+
+
+def _broken(own: str, start: int, end: int) -> bool:
+    """Whether a quotation has its own marks inside, other than as an apostrophe in a word: then it may be two."""
+    return any(
+        own[at] in (own[start], own[end]) and not (own[at] in "'’" and own[at - 1].isalnum() and own[at + 1].isalnum())
+        for at in range(start + 1, end)
+    )
 
 
 def _sides(text: str, at: int) -> bool | None:

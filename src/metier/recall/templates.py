@@ -17,7 +17,7 @@ from metier.recall.moments import dated
 from metier.recall.slots import MOMENT_FORMS, Span, written
 
 MAX_ARGUMENTS = 32
-PRIORITY = ("money", "percent", "date", "email", "quoted", "choice", "entity", "duration", "time", "number")
+PRIORITY = ("money", "percent", "date", "email", "named", "quoted", "choice", "entity", "duration", "time", "number")
 """Of kinds that explain an argument by the same words, the first; of spans, the longest."""
 
 Path = tuple[str | int, ...]

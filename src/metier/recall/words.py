@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 )
 _STOPS = frozenset(".?!;…")
 _POLITE = (
-    *(("can", "you"), ("could", "you"), ("would", "you"), ("will", "you")),
+    *(("can", "you"), ("could", "you"), ("would", "you")),
     *(("please",), ("kindly",), ("pls",)),
 )
 _POLITE_ENDS = (("thank", "you"), ("thanks",), ("please",))
@@ -28,21 +28,25 @@ _POLITE_ENDS = (("thank", "you"), ("thanks",), ("please",))
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a task, in lower case but for quotations, and where each stands in `text`, the task as it is usual."""
+    """The words of a task, in lower case but for quotations, and where each stands in it."""
 
     text: str
+    """The task with its quotation marks, apostrophes and full-width characters as usual ones."""
+    own: str
+    """The same places in the user's own characters."""
     words: tuple[str, ...]
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
     def said(self, begin: int, end: int) -> str:
         """The text of the words from `begin` to before `end`, as it was written."""
-        return self.text[self.starts[begin] : self.ends[end - 1]]
+        return self.own[self.starts[begin] : self.ends[end - 1]]
 
 
 def words_of(task: str) -> Words:
     """`task` as its words. A sentence's end within is one word, `.`; a comma is none, unless it stands in a number."""
-    usual = unicodedata.normalize("NFC", task.translate(FULL_WIDTH))
+    own = unicodedata.normalize("NFC", task)
+    usual = own.translate(FULL_WIDTH)
     text = usual.replace('"', "'").translate(_MARKS)
     quoted = bytearray(len(text))
     for quotation in VERBATIM.finditer(usual):
@@ -64,7 +68,7 @@ def words_of(task: str) -> Words:
         words.append("." if stop else word)
         starts.append(start)
         ends.append(end)
-    return Words(text, tuple(words), tuple(starts), tuple(ends))
+    return Words(text, own, tuple(words), tuple(starts), tuple(ends))
 
 
 def phrase(text: str) -> tuple[str, ...]:
