@@ -19,7 +19,7 @@ from tests.recall.twins.school import Desk, school, wrong
 from tests.recall.twins.solved import TODAY, lessons, unseen
 
 OMISSIBLE = (*FILLERS, "please", "Hi", "thanks", "", "Could", "you", "Can")
-SHARE_SERVED = 0.75
+SHARE_SERVED = 0.8
 """Of the tasks that memory should do."""
 COMPOSED_EACH = 8
 """One composed twin of so many is put."""
@@ -82,7 +82,7 @@ def test_what_changed_since_is_not_passed_over(situation: Situation, taught: Pat
 def test_somebody_who_is_gone_is_not_asked_after(taught: Path, tmp_path: Path) -> None:
     with desk(taught, tmp_path) as at:
         without("people.json", "name", lambda name: "S" in name)(at.runtime, at.data)
-        tasks = [new for family in ("get_salary", "get_start_date", "list_tasks") for new in unseen(family, 12)]
+        tasks = [new for family in ("get_salary", "get_start_date", "get_total_pay") for new in unseen(family, 12)]
         gone = [Twin("near", new.task) for new in tasks if any("S" in words for _, words in new.said)]
         assert gone
         assert [why for twin in gone if (why := wrong(twin, at.put(twin.task)))] == []

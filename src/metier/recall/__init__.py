@@ -24,7 +24,7 @@ from metier.recall.entities import AsRead, Entities
 from metier.recall.families import Families, Fit, Solved
 from metier.recall.moments import MOVING, dated
 from metier.recall.reading import Reader
-from metier.recall.templates import Induced, Unexplained, induce, scalars
+from metier.recall.templates import Induced, Unexplained, induce, same, scalars
 from metier.recall.trust import Trust
 from metier.recall.words import MAX_WORDS, Words, words_of
 
@@ -226,9 +226,7 @@ class Recall:
         """
         for way in decision.tried if decision is not None else ():
             if way.proposes() and way.capability is not None and way.signature is not None:
-                agreed = way.capability == ran.capability and schemas.canonical(way.input) == schemas.canonical(
-                    ran.input
-                )
+                agreed = way.capability == ran.capability and _same_arguments(way.input, ran.input)
                 self.trust.checked(way.route, way.capability, way.signature, agreed=agreed)
         words = words_of(task)
         reader = Reader(words, now, {capability.id: capability}, AsRead(self._entities, ran))
@@ -268,6 +266,12 @@ def _made(fit: Fit) -> tuple[Any, str | None]:
         return fit.family.arguments(fit.spans), None
     except Unexplained as error:
         return None, str(error)
+
+
+def _same_arguments(one: Any, other: Any) -> bool:
+    """Whether two calls say the same; 40.0 is 40."""
+    ours, theirs = dict(scalars(one)), dict(scalars(other))
+    return ours.keys() == theirs.keys() and all(same(value, theirs[path]) for path, value in ours.items())
 
 
 def _could_move(value: Any) -> bool:

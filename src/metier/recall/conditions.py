@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from metier import schemas
 from metier.capability import Capability
 from metier.recall.decision import Condition
-from metier.recall.entities import Entities
+from metier.recall.entities import EMPTY, Entities
 from metier.recall.families import Family, Fit, Solved
 from metier.recall.moments import MOVING, dated
 from metier.recall.trust import Trust
@@ -58,7 +58,7 @@ class Conditions:
         return Condition("by the clock", not stale, f"{moving[0]!r} may be of {solved.day}" if stale else "")
 
     def same_data(self, capability: Capability, data: str) -> Condition:
-        same = fingerprint(capability, self._entities) == data
+        same = _same_shapes(fingerprint(capability, self._entities), data)
         return Condition("permissions and data as they were", same, "" if same else "they changed since it was solved")
 
     def schema(self, capability: Capability, arguments: Any) -> Condition:
@@ -71,7 +71,21 @@ class Conditions:
 
 
 def fingerprint(capability: Capability, entities: Entities) -> str:
-    """What a capability may touch and the columns of its data, as a hash."""
-    shapes = [[name, source.shape] for name, source in entities.sources(capability)]
+    """What a capability may touch and the columns of its data, as JSON."""
     asks = capability.permissions.model_dump(mode="json", exclude_unset=True)
-    return hashlib.sha256(schemas.canonical([asks, shapes]).encode("utf-8")).hexdigest()
+    return schemas.canonical([asks, {name: source.shape for name, source in entities.sources(capability)}])
+
+
+def _same_shapes(one: str, other: str) -> bool:
+    """Whether two fingerprints say the same; a list without entries yet, or any more, has the columns of any."""
+    if one == other:
+        return True
+    try:
+        (asks, shapes), (other_asks, other_shapes) = json.loads(one), json.loads(other)
+    except ValueError:
+        return False
+    return bool(
+        asks == other_asks
+        and shapes.keys() == other_shapes.keys()
+        and all(shapes[name] == other_shapes[name] or EMPTY in (shapes[name], other_shapes[name]) for name in shapes)
+    )

@@ -44,6 +44,8 @@ class Source:
 
 
 NOTHING = Source("unreadable")
+EMPTY = json.dumps([])
+"""The shape of data without a column."""
 
 
 class Entities:

@@ -195,7 +195,6 @@ def _number(number: Decimal) -> int | float:
 
 NUMBER_FORMS: dict[str, Callable[[Any], Any]] = {
     "number": _number,
-    "float": float,
     "text": lambda number: str(_number(number)),
 }
 FORMS: dict[str, dict[str, Callable[..., Any]]] = {

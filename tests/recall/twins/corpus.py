@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.recall.twins.solved import FAMILIES, TODAY, Call, Family, Solved, lessons
+from tests.recall.twins.solved import FAMILIES, MONTHS, TODAY, Call, Family, Solved, lessons
 
 HAND = Path(__file__).parent / "hand"
 CLASSES = (
@@ -133,7 +133,8 @@ def _twins_of(lesson: Solved, chance: random.Random) -> Iterator[tuple[str, str,
     for at, word in enumerate(words):
         yield "dropped", " ".join(words[:at] + words[at + 1 :]), lesson.call if word in FILLERS else None
     for at in range(len(words) - 1):
-        yield "swapped", " ".join([*words[:at], words[at + 1], words[at], *words[at + 2 :]]), None
+        swapped = " ".join([*words[:at], words[at + 1], words[at], *words[at + 2 :]])
+        yield "swapped", swapped, lesson.call if words[at] in MONTHS and words[at + 1].isdecimal() else None
     for _, said in lesson.said:
         for form in INSTEAD:
             yield "filled", task.replace(said, form.format(said), 1), lesson.call if form == "({0})" else None
