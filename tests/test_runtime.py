@@ -296,6 +296,22 @@ def test_the_nearest_are_capabilities_with_scores(opened: Opened) -> None:
     assert score > lower
 
 
+def test_the_model_is_told_when_probably_nothing_fits(opened: Opened) -> None:
+    for task, doubtful in (("Bake bread at 220 degrees", True), ("What is the salary of John?", False)):
+        runtime = opened({"content": "No."})
+        runtime.run_sync(task)
+        assert ("probably none of them does this task" in told(runtime)[-1]["content"]) == doubtful
+
+
+def test_what_a_score_is_worth_is_learned_from_solved_tasks(opened: Opened) -> None:
+    runtime = opened(runs("get_salary_details", name="John"), {"content": "85000 USD."})
+    scores = [score for _, score in runtime.nearest(TASK)]
+    before = runtime.chances(scores)
+    runtime.run_sync(TASK)
+    assert runtime.chances(scores)[0] > before[0]
+    assert opened().chances(scores) == runtime.chances(scores)
+
+
 def test_an_answer_that_compares_two_runs_is_not_remembered_as_one(opened: Opened) -> None:
     both = runs("get_salary_details", name="John")["tool_calls"] + runs("get_salary_details", name="Jane")["tool_calls"]
     task = "Who earns more, John or Jane?"

@@ -112,6 +112,8 @@ class Attempt:
     """What the model may run: the candidates, and what was created since."""
     emit: Emit
     allow_writes: bool
+    unfit: bool = False
+    """Whether probably none of the candidates does the task."""
     ran: list[Ran] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
@@ -129,7 +131,7 @@ class Attempt:
         """Steps until the model answers in words."""
         conversation = Conversation(render("solve"))
         now = _spoken(self.hands.now())
-        conversation.user(render("task", task=self.task, candidates=self.known, now=now))
+        conversation.user(render("task", task=self.task, candidates=self.known, unfit=self.unfit, now=now))
         empty, doubted = 0, False
         for _ in range(self.hands.settings.agent.steps):
             self.emit(events.ModelAsked("chat", self.model.name))

@@ -54,6 +54,7 @@ from metier.workforce import Workforce
 if TYPE_CHECKING:
     from metier.agent_tools import Framework
     from metier.mutation import Demand, Mutator, PendingDrafts
+    from metier.retrieval.calibration import Calibration
     from metier.retrieval.embedders import Embedder, Vectors
     from metier.retrieval.index import CapabilityIndex
     from metier.search import LargeSearch
@@ -140,6 +141,7 @@ class Runtime:
         )
         self._small: Spaces[CapabilityIndex] | None = None
         self._large: Spaces[LargeSearch] | None = None
+        self._calibration: Calibration | None = None
         self._lock = threading.RLock()
         self.watchers: list[Watcher] = []
 
@@ -264,8 +266,12 @@ class Runtime:
         emit(events.Nearest(tuple((c.id, round(score, 4)) for c, score in candidates)))
         if self.model is None:
             raise SetupMissing(_no_model(candidates))
-        attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes)
+        scores = [score for _, score in candidates]
+        unfit = self.nothing_fits(scores)
+        attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes, unfit)
         text = await attempt.work()
+        if not (attempt.withheld or attempt.waiting) and candidates:
+            self._calibrated().learn(scores, candidates[0][0].id in {run.capability for run in attempt.ran})
         self._remember(task, text, attempt, decision)
         return Answer(
             text,
@@ -424,6 +430,27 @@ class Runtime:
             index.refresh(live.values(), self._solved(known))
             self._indexes().completed()
             return [(live[id], score) for id, score in index.nearest(task, k)]
+
+    def chances(self, scores: Sequence[float]) -> list[float]:
+        """The probability of each of the nearest to be a right one for its task, learned from this library's tasks.
+
+        `scores` are theirs, as `nearest` gives them, of two capabilities at least where the library has two.
+        """
+        return self._calibrated().chances(scores)
+
+    def nothing_fits(self, scores: Sequence[float]) -> bool:
+        """Whether probably none of the nearest, which have these scores, does its task."""
+        from metier.retrieval.calibration import NOTHING_FITS
+
+        return max(self.chances(scores), default=0.0) < NOTHING_FITS
+
+    def _calibrated(self) -> Calibration:
+        from metier.retrieval.calibration import Calibration
+
+        with self._lock:
+            if self._calibration is None:
+                self._calibration = Calibration(self._state, self._embedding)
+            return self._calibration
 
     def alike(self) -> list[tuple[Capability, Capability, float]]:
         """Pairs of live capabilities that mean nearly the same, the likest first; whether they do the same is open.
@@ -634,6 +661,8 @@ class Runtime:
         for spaces in (self._small, self._large):
             if spaces is not None:
                 spaces.close()
+        if self._calibration is not None:
+            self._calibration.close()
 
     def __enter__(self) -> Self:
         return self

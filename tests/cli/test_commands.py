@@ -188,7 +188,7 @@ def test_a_broken_folder_is_named_and_hides_nothing(metier: Shell, library: Libr
 
 def test_search_prints_ids_scores_and_summaries(metier: Shell) -> None:
     first, *rest = metier.json("search", "salary of John", "-k", "1")
-    assert (first["id"], set(first), rest) == ("get_salary_details", {"id", "score", "summary"}, [])
+    assert (first["id"], set(first), rest) == ("get_salary_details", {"id", "score", "probability", "summary"}, [])
 
 
 def test_show_prints_contract_source_and_permissions(metier: Shell) -> None:

@@ -19,8 +19,15 @@ def command(cli: Cli, task: tuple[str, ...], k: int) -> None:
     if not text.strip():
         raise UsageError("the task is empty; say what to look for, as in: metier search salary")
     with opened(cli) as runtime:
-        found = runtime.nearest(text, k)
+        near = runtime.nearest(text, max(k, 2))
+        chances = runtime.chances([score for _, score in near])
+    found = [(c, score, chance) for (c, score), chance in zip(near, chances, strict=True)][:k]
     if cli.as_json:
-        print_json([{"id": c.id, "score": round(score, 4), "summary": c.summary} for c, score in found])
+        print_json(
+            [{"id": c.id, "score": round(score, 4), "probability": p, "summary": c.summary} for c, score, p in found]
+        )
     else:
-        table(["id", "score", "summary"], [[c.id, f"{score:.3f}", c.summary] for c, score in found])
+        table(
+            ["id", "score", "right", "summary"],
+            [[c.id, f"{score:.3f}", f"{p:.0%}", c.summary] for c, score, p in found],
+        )

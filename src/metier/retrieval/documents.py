@@ -15,7 +15,7 @@ MAX_TEXT_CHARACTERS = 4096
 MAX_TASKS = 64
 """Tasks of one capability that are searched; the later ones, where there are more."""
 
-NAME_WEIGHT = 5.0
+NAME_WEIGHT = 8.0
 """What a word of a capability's name counts, besides that it stands in the title."""
 
 _TAIL = MAX_TEXT_CHARACTERS // 4

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from metier.retrieval.glue import STOP_WORDS, spaced
 
-K1 = 1.0
+K1 = 0.95
 B = 0.75
 """Saturation and length normalisation of Okapi BM25; Lucene's defaults are 1.2 and 0.75."""
 
-SCALE = 60.0
-DAMPING = 0.4
+SCALE = 72.0
+DAMPING = 0.37
 SMALL = 200
 """How BM25 is brought beside a cosine; see `normalised`. Fitted with bench/retrieval.py on half of its queries."""
 
-PAIR_WEIGHT = 0.35
+PAIR_WEIGHT = 0.4
 """What two words side by side count beside a single word: "exchange rate" is more than "exchange" and "rate"."""
 
 _WORD = re.compile(r"[^\W_]+")
