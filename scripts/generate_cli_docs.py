@@ -31,6 +31,9 @@ def page() -> str:
         assert command is not None
         context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
         parts += [f"## metier {name}\n", _block(command.get_help(context))]
+        for inner in command.commands.values() if isinstance(command, click.Group) else ():
+            below = click.Context(inner, info_name=inner.name, parent=context, terminal_width=100)
+            parts += [f"### metier {name} {inner.name}\n", _block(inner.get_help(below))]
     return "\n".join(parts)
 
 

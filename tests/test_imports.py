@@ -41,6 +41,7 @@ FLOORS = [
         "retrieval",
         "memory",
         "recall",
+        "keeping",
         "wording",
         "grounding",
         "sandbox",
@@ -66,7 +67,7 @@ FLOORS = [
     {"mutation", "replay", "lifecycle", "testing", "attempt", "search", "spaces"},
     {"runs", "workforce", "agent_tools"},
     {"runtime"},
-    {"batch", "example_check", "importing", "rebuild", "tidy", "stats", "metrics"},
+    {"batch", "example_check", "importing", "rebuild", "tidy", "stats", "metrics", "memory_keeping"},
     {"cli", "mcp_server", "web", "__main__"},
 ]
 """From the ground up. A room imports from its own floor or from below."""
@@ -82,8 +83,9 @@ PEERS = {
     "model_embeddings": {"endpoints", "model_clients", "model_failures"},
     "model_clients": {"endpoints", "model_failures"},
     "model_failures": {"endpoints"},
-    "memory": {"wording", "grounding", "aliases"},
+    "memory": {"wording", "grounding", "aliases", "keeping"},
     "recall": {"memory", "aliases", "library", "sandbox"},
+    "keeping": {"effects"},
     "grounding": {"wording"},
     "toolchains": {"sandbox"},
     "portable": {"library", "sandbox", "toolchains", "version_folder"},

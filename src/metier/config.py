@@ -115,6 +115,30 @@ class TelemetrySettings(_Strict):
     """Whether spans hold tasks, inputs, outputs and the words of errors, too."""
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return value
+
+
+class MemorySettings(_Strict):
+    """What is kept of solved tasks, to answer them without a model."""
+
+    keep: bool = True
+    """Whether anything is kept, and looked up. The examples of capabilities count in either case."""
+    answers: bool = True
+    """Whether outputs and answers are kept as well. Without them a recalled answer is the output as it is."""
+    never: tuple[Annotated[str, StringConstraints(min_length=1), AfterValidator(_pattern)], ...] = ()
+    """Regular expressions, case aside. A task with a match in its words, arguments, output or answer is not kept, and
+    the journal has neither its words nor its answer."""
+    tasks: Annotated[int, Field(ge=0)] = 100_000
+    """The latest so many."""
+    days: Annotated[float, Field(gt=0)] | None = None
+    """What was solved longer ago goes; never, where it is absent."""
+
+
 class LifecycleSettings(_Strict):
     """How a version earns its states, and what follows when it fails."""
 
@@ -174,6 +198,7 @@ class Settings(_Strict):
     limits: Limits = Limits()
     research: ResearchSettings = ResearchSettings()
     journal: JournalSettings = JournalSettings()
+    memory: MemorySettings = MemorySettings()
     toolchains: ToolchainSettings = ToolchainSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

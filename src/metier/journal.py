@@ -13,7 +13,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -30,7 +30,7 @@ from metier.usage import Usage
 Result = TypeVar("Result")
 
 FILE_NAME = "journal.sqlite"
-LAYOUT = 3
+LAYOUT = 4
 TABLES = """
 CREATE TABLE tasks (
     run_id TEXT PRIMARY KEY, at REAL NOT NULL, task TEXT NOT NULL, route TEXT, answer TEXT, error TEXT,
@@ -45,6 +45,9 @@ CREATE TABLE runs (
 CREATE TABLE blobs (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE seen (seq INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (seq, sha256)) WITHOUT ROWID
 """
+SOLVED_BY = "ALTER TABLE tasks ADD COLUMN solved_by TEXT; ALTER TABLE tasks ADD COLUMN lesson TEXT"
+"""What leads from layout 3 to 4: the run that explains a task, and what memory learned from it, so that memory can be
+made again from here."""
 HASHED = (
     *("run_id", "at", "task_run_id", "capability", "version", "sha256", "engine", "permissions", "input", "effects"),
     *("output", "error", "kind", "code", "fuel"),
@@ -68,6 +71,9 @@ DAMAGED = {
 }
 """How a row that cannot be read is listed."""
 BEGINNING = "0" * 64
+FORGOTTEN = "forgotten"
+"""The kind of a run whose contents were removed on purpose; its hash still links the rows around it."""
+EMPTIED = {"permissions": "[]", "input": "null", "effects": "[]", "output": None, "error": None, "code": None}
 RUNS_AN_INPUT = 20
 """Runs that are looked through for each different input that is wanted."""
 PRUNE_EVERY = 500
@@ -108,6 +114,30 @@ class Entry:
     blobs: Mapping[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A task with the run that solved it, as the journal has them."""
+
+    task: str
+    answer: str
+    capability: str
+    version: int
+    input: str
+    """JSON."""
+    output_text: str
+    at: float
+    lesson: str | None
+    """What memory learned from it, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What of a task was in the journal: how many times it was asked, and the runs that served it."""
+
+    tasks: int
+    runs: int
+
+
 def is_row(row: Any) -> bool:
     """Whether this can be the row of an `Entry`, which may have come from a file."""
     return isinstance(row, dict) and set(row) == {*HASHED, "seconds"} and _is_sound(row)
@@ -123,7 +153,8 @@ class Journal:
 
     def __init__(self, state: Path | None, *, keep_runs: int) -> None:
         path = state / FILE_NAME if state is not None and keep_runs else None
-        tables, upgrades = f"{TABLES};{evidence.TABLES}", {2: evidence.TABLES}
+        tables = f"{TABLES};{evidence.TABLES};{SOLVED_BY}"
+        upgrades = {2: evidence.TABLES, 3: SOLVED_BY}
         self._store = LocalStore(path, layout=LAYOUT, tables=tables, upgrades=upgrades, write_ahead=True)
         self.evidence = evidence.Evidence(self._store)
         self.usage = Usage(self._store)
@@ -142,11 +173,75 @@ class Journal:
         created: tuple[str, ...] = (),
         model_calls: int = 0,
         tokens: int = 0,
+        solved_by: str | None = None,
+        lesson: str | None = None,
     ) -> None:
-        """Keeps how a task ended."""
+        """Keeps how a task ended. `solved_by` is the run that explains it, where memory may learn from it, `lesson`
+        what it learned."""
         texts = (text and text.encode("utf-8", "replace").decode("utf-8") for text in (task, route, answer, error))
-        row = (run_id, time.time(), *texts, json.dumps(created), model_calls, tokens)
-        self._store.write("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
+        row = (run_id, time.time(), *texts, json.dumps(created), model_calls, tokens, solved_by, lesson)
+        self._store.write("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row])
+
+    def solved(self) -> list[Solved]:
+        """The tasks that memory may learn again, oldest first; none whose run was changed, or is not kept any more."""
+        columns = ", ".join(f"r.{name}" for name in COLUMNS)
+        rows = self._store.read(
+            f"SELECT {columns}, t.task, t.answer, t.at, t.lesson FROM tasks t JOIN runs r ON r.run_id = t.solved_by"  # noqa: S608
+            " WHERE r.kind IS NULL ORDER BY t.at, t.rowid"
+        )
+        found = []
+        for *values, task, answer, at, lesson in rows:
+            row = dict(zip(COLUMNS, values, strict=True))
+            if isinstance(task, str) and isinstance(answer, str) and _is_sound(row) and row["hash"] == _hash(row):
+                said = (row["capability"], row["version"], row["input"], row["output"] or "")
+                found.append(Solved(task, answer, *said, at, lesson))
+        return found
+
+    def lessons(self) -> list[str]:
+        """What memory learned from tasks, as JSON, oldest first."""
+        rows = self._store.read("SELECT lesson FROM tasks WHERE lesson IS NOT NULL ORDER BY at, rowid")
+        return [text for (text,) in rows if isinstance(text, str)]
+
+    def unlearn(self, is_it: Callable[[str], bool]) -> int:
+        """Has memory not learn the tasks again for whose words `is_it` holds. How many there were."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            rows = connection.execute("SELECT run_id, task FROM tasks WHERE solved_by IS NOT NULL").fetchall()
+            ids = [(id,) for id, task in rows if is_it(task)]
+            connection.executemany("UPDATE tasks SET solved_by = NULL WHERE run_id = ?", ids)
+            return len(ids)
+
+        return self._store.transact(work) or 0
+
+    def forget(self, is_it: Callable[[str], bool], *, runs: bool) -> Forgotten:
+        """Removes the tasks for whose words `is_it` holds. With `runs`, what the runs took, saw and gave goes as well,
+        and with it their failures; the rows stay, so that the chain of hashes holds."""
+
+        def work(connection: sqlite3.Connection) -> Forgotten:
+            rows = connection.execute("SELECT run_id, task FROM tasks").fetchall()
+            tasks = {id for id, task in rows if isinstance(task, str) and is_it(task)}
+            served = [
+                (seq, run_id)
+                for seq, run_id, task in connection.execute("SELECT seq, run_id, task_run_id FROM runs")
+                if task in tasks
+            ]
+            connection.executemany("DELETE FROM tasks WHERE run_id = ?", [(id,) for id in tasks])
+            if runs:
+                _empty(connection, served)
+            return Forgotten(len(tasks), len(served))
+
+        forgotten = self._store.transact(work) or Forgotten(0, 0)
+        self._store.wipe()
+        return forgotten
+
+    def has_task(self, is_it: Callable[[str], bool]) -> bool:
+        """Whether there is a record of a task for whose words `is_it` holds."""
+        rows = self._store.read("SELECT task FROM tasks")
+        return any(isinstance(task, str) and is_it(task) for (task,) in rows)
+
+    def emptied(self) -> int:
+        """How many runs were emptied by `forget`."""
+        return sum(n for (n,) in self._store.read("SELECT count(*) FROM runs WHERE kind = ?", (FORGOTTEN,)))
 
     def run(
         self,
@@ -301,7 +396,7 @@ class Journal:
                 return len(rows), f"row {row['seq']} is damaged"
             if previous is not None and row["previous"] != previous:
                 return len(rows), f"a run is missing before {row['run_id']}"
-            if row["hash"] != _hash(row):
+            if row["hash"] != _hash(row) and not _is_emptied(row):
                 return len(rows), f"run {row['run_id']} was changed"
             previous = row["hash"]
         for key, content in self._store.read("SELECT sha256, content FROM blobs"):
@@ -325,6 +420,22 @@ class Journal:
         connection.execute("DELETE FROM seen WHERE seq < ?", (first,))
         connection.execute("DELETE FROM blobs WHERE sha256 NOT IN (SELECT sha256 FROM seen)")
         connection.execute("DELETE FROM tasks WHERE at < (SELECT min(at) FROM runs)")
+
+
+def _empty(connection: sqlite3.Connection, runs: Sequence[tuple[int, str]]) -> None:
+    columns = ", ".join(f"{name} = ?" for name in EMPTIED)
+    for seq, run_id in runs:
+        connection.execute(
+            f"UPDATE runs SET kind = ?, {columns} WHERE seq = ?",  # noqa: S608  # names from above
+            (FORGOTTEN, *EMPTIED.values(), seq),
+        )
+        connection.execute("DELETE FROM seen WHERE seq = ?", (seq,))
+        connection.execute("DELETE FROM failures WHERE run_id = ?", (run_id,))
+    connection.execute("DELETE FROM blobs WHERE sha256 NOT IN (SELECT sha256 FROM seen)")
+
+
+def _is_emptied(row: Mapping[str, Any]) -> bool:
+    return row["kind"] == FORGOTTEN and all(row[name] == value for name, value in EMPTIED.items())
 
 
 def _row(outcome: Ran | Failed, capability: Capability, task_run_id: str | None) -> dict[str, Any]:

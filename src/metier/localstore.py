@@ -1,13 +1,15 @@
 """SQLite files in a library's state folder: derived or local, and never the reason why a task fails.
 
-A file that cannot be used is moved aside and begun anew; a folder that cannot be written is worked without. Either is
-one log line, of level INFO where the folder is simply not ours. The rollback journal is kept, so that a library on a
-read-only disk can still be read, except where many small writes make a write-ahead log worth it.
+A file that cannot be used is moved aside and begun anew, with what can be had from elsewhere; a folder that cannot be
+written is worked without. Either is one log line, of level INFO where the folder is simply not ours. The rollback
+journal is kept, so that a library on a read-only disk can still be read, except where many small writes make a
+write-ahead log worth it.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from metier.errors import LibraryError
 from metier.locks import exclusive
@@ -22,6 +25,8 @@ from metier.locks import exclusive
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Refill = Callable[[], Sequence[tuple[str, Sequence[Any]]]]
+"""Statements with their values that bring back what a lost file had, as far as it is known elsewhere."""
 
 BUSY_SECONDS = 10.0
 """How long one process waits for another's transaction."""
@@ -43,8 +48,9 @@ class LocalStore:
 
     `tables` creates the tables; `layout` is its number, kept in the file: another number in a file means that another
     Metier wrote it, and it is begun anew, unless `upgrades` has the statements that lead from there, layout by layout.
-    `write_ahead` spares the wait for the disk at each write: what was written
-    last may be gone after a power cut, never after a crash of the process.
+    `write_ahead` spares the wait for the disk at each write: what was written last may be gone after a power cut, never
+    after a crash of the process. A file that is made is filled with what `refill` gives, in the transaction that makes
+    its tables, so that no other process sees it half full. What is deleted is overwritten in the file.
     """
 
     def __init__(
@@ -55,8 +61,13 @@ class LocalStore:
         tables: str,
         upgrades: Mapping[int, str] | None = None,
         write_ahead: bool = False,
+        refill: Refill | None = None,
     ) -> None:
         self._write_ahead = write_ahead
+        self._refill = refill
+        self._looked = False
+        self._identity: tuple[int, int] | None = None
+        self._moved: str | None = None
         self._path = path
         self._layout = layout
         self._tables = tables
@@ -71,7 +82,7 @@ class LocalStore:
     def read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of `query`; none when the store cannot be used."""
         with self._lock:
-            if self._path is None or (self._connection is None and not self._path.exists()):
+            if self._path is None or (self._connection is None and not self._path.exists() and not self._was_lost()):
                 return []
             return self._attempt(self._path, lambda c: c.execute(query, parameters).fetchall()) or []
 
@@ -96,6 +107,23 @@ class LocalStore:
 
         with self._lock:
             return None if self._path is None else self._attempt(self._path, whole)
+
+    def wipe(self) -> None:
+        """Leaves nothing of what was deleted in the files of a write-ahead log."""
+        with self._lock:
+            if self._path is not None and self._path.exists():
+                self._attempt(self._path, lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    def _was_lost(self) -> bool:
+        """Whether a file that is not there had something; looked for once."""
+        looked, self._looked = self._looked, True
+        return not looked and self._refill is not None and bool(self._refill())
+
+    def _fill(self, connection: sqlite3.Connection) -> int:
+        statements = self._refill() if self._refill is not None else ()
+        for statement, values in statements:
+            connection.execute(statement, values)
+        return len(statements)
 
     def close(self) -> None:
         with self._lock:
@@ -125,39 +153,58 @@ class LocalStore:
                 self.problem = f"{path.name} cannot be read: {error}"
                 self._report(f"{path}: {error}; working without it", level)
                 return None
-        return self._attempt(path, work, again=False)
+        result = self._attempt(path, work, again=False)
+        if self._moved is not None:  # and nothing was there to fill it with
+            self._report(self._moved)
+            self._moved = None
+        return result
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         """The connection. Once a text was met that is none, texts are read with marks for what is no UTF-8 in them."""
+        if self._connection is not None and not self._connection.in_transaction and _identity(path) != self._identity:
+            self.close()  # another process moved it aside, or somebody deleted it
         if self._connection is None:
             path.parent.mkdir(exist_ok=True)
-            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            frozen = self._write_ahead and _is_frozen(path)
+            connection = sqlite3.connect(
+                f"file:{quote(str(path))}?immutable=1" if frozen else path,
+                uri=frozen,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
             try:
-                if self._write_ahead:
+                if self._write_ahead and not frozen:
                     _write_ahead(connection)
                     connection.execute("PRAGMA synchronous = NORMAL")
-                self._lay_out(connection)
+                connection.execute("PRAGMA secure_delete = ON")
+                self._lay_out(connection, path)
             except BaseException:
                 connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._identity = connection, _identity(path)
         if self._lenient:
             self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
         return self._connection
 
-    def _lay_out(self, connection: sqlite3.Connection) -> None:
+    def _lay_out(self, connection: sqlite3.Connection, path: Path) -> None:
         if _layout(connection) == self._layout:
             return
+        filled = 0
         with _transaction(connection):
             empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
             if empty and _layout(connection) == 0:
                 self._bring(connection, self._tables, self._layout)
+                filled = self._fill(connection)
             while (found := _layout(connection)) != self._layout and found in self._upgrades:
                 self._bring(connection, self._upgrades[found], found + 1)
         if (found := _layout(connection)) != self._layout:
             error = sqlite3.DatabaseError(f"has layout {found} instead of {self._layout}")
             error.sqlite_errorcode = sqlite3.SQLITE_FORMAT
             raise error
+        if filled:
+            self._report(f"{self._moved or f'{path}: it was gone'}, and filled again: {filled} from the journal")
+            self._moved = None
 
     def _bring(self, connection: sqlite3.Connection, statements: str, layout: int) -> None:
         for statement in statements.split(";"):
@@ -180,7 +227,7 @@ class LocalStore:
         except (OSError, LibraryError):
             return False
         self.problem = f"{path.name} could not be read and was moved to {aside.name}: {error}"
-        self._report(f"{path}: {error}; moved to {aside.name} and begun anew")
+        self._moved = f"{path}: {error}; moved to {aside.name} and begun anew"
         return True
 
     def _report(self, line: str, level: int = logging.WARNING) -> None:
@@ -213,6 +260,12 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(BUSY_PAUSE)
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether a file with a write-ahead log can only be read as one that nobody changes: in a folder that is not ours
+    to write there can be no shared memory beside it, without which SQLite does not open it."""
+    return path.exists() and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
 
 
 def _layout(connection: sqlite3.Connection) -> int:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from typing import Any
 from metier import schemas
 from metier.aliases import Alias
 from metier.capability import Capability, Effects, Example
+from metier.keeping import Keeping
 from metier.localstore import LocalStore
 from metier.wording import fill, learn_template, leaves, literal_words, look_up, placeholders, readable
 
@@ -70,6 +71,16 @@ CAPITALS = re.compile(r"\b(US|IT|WHO|OR|IN|ME)\b")
 """Names that are other words in small letters; in a task that is all capitals they are not told apart."""
 
 
+CHECKED = "INSERT INTO checks (at, route, capability, signature, agreed) VALUES (?, ?, ?, ?, ?)"
+Check = tuple[float, str, str, str, bool]
+"""A row of `checks`: when, route, capability, signature, and whether a model agreed."""
+EXPIRE_SECONDS = 3600
+"""Between two looks at what is too old."""
+PRUNE_EVERY = 100
+"""Remembered tasks of one process between two looks at what is too old or too many."""
+DAY = 86_400
+
+
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """How a task was solved. `output_text` and `answer` are of the run that solved it; an example has neither."""
@@ -101,16 +112,58 @@ class Learned:
     induced: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SolvedTask:
+    """A task and the run that solved it, to be remembered."""
+
+    task: str
+    capability: str
+    version: int
+    input: str
+    """JSON."""
+    output_text: str
+    answer: str
+    effects: Effects
+    at: float
+    """Seconds since 1970."""
+    learned: Learned | None = None
+
+    @property
+    def texts(self) -> tuple[str, str, str, str]:
+        return self.task, self.input, self.output_text, self.answer
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTask:
+    """A solved task as the file has it: in its normal form, under its key."""
+
+    key: bytes
+    solved: SolvedTask
+
+
 class TaskMemory:
     """The solved tasks of one library, in `memory.sqlite` in the folder `state`. Threads and processes may share it.
 
     Without a folder that can be written nothing is kept, and the examples of capabilities still count as solved.
     """
 
-    def __init__(self, state: Path | None) -> None:
-        self.store = LocalStore(
-            state and state / FILE_NAME, layout=LAYOUT, tables=TABLES, upgrades=UPGRADES, write_ahead=True
+    def __init__(
+        self,
+        state: Path | None,
+        *,
+        keeping: Keeping | None = None,
+        journaled: Callable[[], tuple[Iterable[SolvedTask], Iterable[Check]]] = lambda: ((), ()),
+    ) -> None:
+        """`keeping` says what may be kept; `journaled` are the tasks and checks that a lost file is filled with."""
+        self.keeping = keeping or Keeping()
+        self._journaled = journaled
+        self._remembered, self._expired_at = 0, 0.0
+        path = state and state / FILE_NAME
+        self._file = LocalStore(
+            path, layout=LAYOUT, tables=TABLES, upgrades=UPGRADES, write_ahead=True, refill=self._again
         )
+        self.store = self._file if self.keeping.settings.keep else LocalStore(None, layout=LAYOUT, tables=TABLES)
+        """What recall reads and writes; nothing, where memory is switched off."""
         self._examples = _ExampleTasks()
         self._solved_state: list[tuple[Any, ...]] = []
         self._solved_tasks: dict[str, tuple[str, ...]] = {}
@@ -132,22 +185,104 @@ class TaskMemory:
 
         `output` is what `output_text` says; it is parsed where it is not given.
         """
-        if output is ...:
-            output = _parsed(output_text)
-        template = learn_template(answer, output, task, input)
-        texts = (normalize_task(task), capability_id, json.dumps(input), output_text, answer, template, effects)
+        text = json.dumps(input)
+        solved = SolvedTask(task, capability_id, version, text, output_text, answer, effects, time.time(), learned)
+        row = self._row(solved, output)
+        if row is None or not self.store.transact(lambda connection: _insert(connection, row)):
+            return False
+        if self._remembered % PRUNE_EVERY == 0:
+            self.prune(before=self._oldest(), keep=self.keeping.settings.tasks)
+        self._remembered += 1
+        return True
+
+    def _row(self, solved: SolvedTask, output: Any = ...) -> list[Any] | None:
+        """What stands in the file for a solved task; None where it may not be kept."""
+        task, output_text, answer = solved.task, solved.output_text, solved.answer
+        if not self.keeping.admits(*solved.texts):
+            return None
+        template = None
+        if self.keeping.keeps_answer(output_text, answer):
+            said = _parsed(output_text) if output is ... else output
+            template = learn_template(answer, said, task, _parsed(solved.input))
+        else:
+            output_text = answer = ""
+        texts = (normalize_task(task), solved.capability, solved.input, output_text, answer, template, solved.effects)
         normal, id, arguments, *rest = (text and _storable(text) for text in texts)
-        row = [task_key(task), normal, id, version, arguments, *rest, time.time()]
-        row += [learned.run_id, learned.day, learned.data, learned.induced] if learned else [None] * 4
+        learned = solved.learned
+        more = [learned.run_id, learned.day, learned.data, learned.induced] if learned else [None] * 4
+        return [task_key(task), normal, id, solved.version, arguments, *rest, solved.at, None, *more]
+
+    # Keeping
+
+    def rebuild(self) -> bool:
+        """Makes the solved tasks anew from the journal, in one transaction. Whether that is done."""
+        solved, _ = self._journaled()
+        rows = [row for task in solved if (row := self._row(task)) is not None]
 
         def work(connection: sqlite3.Connection) -> bool:
-            if connection.execute("SELECT 1 FROM solved WHERE task_sha256 = ?", row[:1]).fetchone():
-                connection.execute(REWRITTEN)
-            (seq,) = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM solved").fetchone()
-            connection.execute(INSERT, [*row[:10], seq, *row[10:]])
+            connection.execute("DELETE FROM solved")
+            for row in rows:
+                _insert(connection, row)
+            connection.execute(REWRITTEN)
             return True
 
-        return self.store.transact(work) is True
+        return self._file.transact(work) is True
+
+    def _again(self) -> list[tuple[str, Sequence[Any]]]:
+        solved, checks = self._journaled()
+        rows = (row for task in solved if (row := self._row(task)) is not None)
+        numbered = [(INSERT, [*row[:10], seq, *row[11:]]) for seq, row in enumerate(rows, start=1)]
+        return [*numbered, *((CHECKED, check) for check in checks)] if numbered else []
+
+    def _oldest(self) -> float | None:
+        """What was solved before this time, in seconds since 1970, does not count any more."""
+        days = self.keeping.settings.days
+        return None if days is None else time.time() - days * DAY
+
+    def _expire(self) -> None:
+        """Drops what is too old, now and then."""
+        if (oldest := self._oldest()) is not None and time.time() - self._expired_at > EXPIRE_SECONDS:
+            self._expired_at = time.time()
+            self.prune(before=oldest)
+
+    def rows(self, *, limit: int = -1, task: str | None = None) -> list[KeptTask]:
+        """What is kept, the latest first; of one task, where it is named."""
+        query = """SELECT task_sha256, task, capability, version, input, output, answer, effects, at FROM solved
+            WHERE ?1 IS NULL OR task_sha256 = ?1 ORDER BY at DESC, seq DESC LIMIT ?2"""
+        key = task_key(task) if task is not None else None
+        return [KeptTask(row[0], SolvedTask(*row[1:])) for row in self._file.read(query, (key, limit))]
+
+    def prune(self, *, before: float | None = None, keep: int | None = None) -> list[bytes]:
+        """Drops what was solved before a time, in seconds since 1970, all but the latest `keep`, and what may not be
+        kept any more. The keys of what went."""
+        query = "SELECT task_sha256 FROM solved WHERE at < ?1 UNION SELECT * FROM (SELECT task_sha256 FROM solved"
+        query += " ORDER BY at DESC, seq DESC LIMIT -1 OFFSET ?2) WHERE ?2 IS NOT NULL"
+        gone = [key for (key,) in self._file.read(query, (before, keep))]
+        if self.keeping.settings.never:
+            gone += [kept.key for kept in self.rows() if self.keeping.is_never_kept(*kept.solved.texts)]
+        return self.drop(dict.fromkeys(gone))
+
+    def drop(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Drops solved tasks by their keys, with what was decided about them. Those that there were."""
+        listed = list(keys)
+
+        def work(connection: sqlite3.Connection) -> list[bytes]:
+            connection.executemany("DELETE FROM decisions WHERE task_sha256 = ?", [(key,) for key in listed])
+            gone = [k for k in listed if connection.execute("DELETE FROM solved WHERE task_sha256 = ?", (k,)).rowcount]
+            if gone:
+                connection.execute(REWRITTEN)
+            return gone
+
+        if not listed or not self._file.read("SELECT 1 FROM solved UNION SELECT 1 FROM decisions"):
+            return []
+        dropped = self._file.transact(work) or []
+        self._file.wipe()
+        return dropped
+
+    @property
+    def problem(self) -> str | None:
+        """Why the file could not be used, when that was so last."""
+        return self._file.problem
 
     def recall(
         self,
@@ -190,20 +325,12 @@ class TaskMemory:
 
     def forget(self, task: str) -> bool:
         """Drop what was kept for `task`. Returns whether there was anything."""
-        key = task_key(task)
-
-        def work(connection: sqlite3.Connection) -> bool:
-            connection.execute("DELETE FROM decisions WHERE task_sha256 = ?", [key])
-            if connection.execute("DELETE FROM solved WHERE task_sha256 = ?", [key]).rowcount < 1:
-                return False
-            connection.execute(REWRITTEN)
-            return True
-
-        return bool(self.store.read("SELECT 1 FROM solved LIMIT 1")) and self.store.transact(work) is True
+        return bool(self.drop([task_key(task)]))
 
     def state(self) -> tuple[int, int]:
         """Two numbers by which to see what changed: the first with all that was rewritten, the second with each task
         that was added."""
+        self._expire()
         rows = self.store.read(
             "SELECT coalesce((SELECT value FROM counters WHERE name = 'rewritten'), 0), coalesce(max(seq), 0)"
             " FROM solved"
@@ -232,15 +359,15 @@ class TaskMemory:
             gone = (
                 frozenset() if _parsed(old) == input else _all_words(solved, old) - _all_words(task, json.dumps(input))
             )
-            return Remembered(id, version, input, template, output, answer, effects, gone=gone)
+            return Remembered(id, version, input, template, output or None, answer or None, effects, gone=gone)
         return None
 
     def count(self) -> int:
         """How many solved tasks are kept."""
-        return sum(count for (count,) in self.store.read("SELECT count(*) FROM solved"))
+        return sum(count for (count,) in self._file.read("SELECT count(*) FROM solved"))
 
     def close(self) -> None:
-        self.store.close()
+        self._file.close()
 
     def _solved(
         self, task: str, capabilities: Mapping[str, Capability], aliases: Mapping[str, Alias]
@@ -259,8 +386,18 @@ class TaskMemory:
                 continue
             if alias is not None:
                 id, version, value = alias.kept.id, alias.kept.version, alias.input(value)
-            return Remembered(id, version, value, template, output_text, answer, effects, day, data, induced)
+            said, answer = output_text or None, answer or None
+            return Remembered(id, version, value, template, said, answer, effects, day, data, induced)
         return None
+
+
+def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> bool:
+    """Puts a solved task in place of what was kept for it, with the next number."""
+    if connection.execute("SELECT 1 FROM solved WHERE task_sha256 = ?", row[:1]).fetchone():
+        connection.execute(REWRITTEN)
+    (seq,) = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM solved").fetchone()
+    connection.execute(INSERT, [*row[:10], seq, *row[11:]])
+    return True
 
 
 class _ExampleTasks:

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from metier import events
 from metier.aliases import Aliases
 from metier.approval import Always, Approver, NoApprover
 from metier.attempt import Attempt
-from metier.capability import Capability
+from metier.capability import Capability, Effects
 from metier.config import Settings, load_settings, root_paths
 from metier.errors import (
     ApprovalPending,
@@ -35,14 +36,15 @@ from metier.errors import (
     UsageError,
 )
 from metier.grounding import ground
-from metier.journal import new_run_id
+from metier.journal import FORGOTTEN, new_run_id
+from metier.keeping import Keeping
 from metier.library import Library
-from metier.memory import TaskMemory, answer_from, task_key
+from metier.memory import Check, SolvedTask, TaskMemory, answer_from, task_key
 from metier.model import ChatModel, chat_model, provider_embed, resolve_models
 from metier.outcomes import Exists, Failed, Mutated, Mutation, NotMutated, Ran, Waits
 from metier.permissions import Permissions
 from metier.prompts import clipped
-from metier.recall import Decision, Recall
+from metier.recall import Decision, Lesson, Recall
 from metier.recall.entities import Entities
 from metier.recall.trust import Trust
 from metier.replay import Comparison, replay
@@ -93,6 +95,10 @@ class Answer:
     """Ids of capabilities that would have changed data, and were not run because nobody had allowed it."""
     model_calls: int = 0
     tokens: int = 0
+    explained_by: str | None = None
+    """The run that explains it, where memory may learn from that."""
+    lesson: Lesson | None = None
+    """What memory learned of it."""
 
 
 Emit = Callable[[events.Event], None]
@@ -128,7 +134,8 @@ class Runtime:
         self.journal, self.runner, self.lifecycle = self._runs.journal, self._runs.runner, self._runs.lifecycle
         self.load, self.now = self._runs.load, self._runs.now
         self._state = self._runs.state
-        self.memory = TaskMemory(self._state)
+        self.keeping = Keeping.of(library.path, settings)
+        self.memory = TaskMemory(self._state, keeping=self.keeping, journaled=self._journaled)
         self.aliases = Aliases(library)
         self.recall = Recall(
             self.memory,
@@ -217,17 +224,21 @@ class Runtime:
                 task, run_id, emit, allow_writes, decision
             )
         except (MetierError, asyncio.CancelledError) as error:
-            self.journal.task(run_id, task, error=str(error) or "cancelled")
+            words, said = self.keeping.words(task, str(error) or "cancelled")
+            self.journal.task(run_id, words or "", error=said)
             emit.watching(events.TaskFailed(run_id, type(error).__name__, str(error)))
             raise
+        words, text = self.keeping.words(task, answer.text)
         self.journal.task(
             run_id,
-            task,
+            words or "",
             route=answer.route,
-            answer=answer.text,
+            answer=text,
             created=answer.created,
             model_calls=answer.model_calls,
             tokens=answer.tokens,
+            solved_by=answer.explained_by,
+            lesson=answer.lesson.text() if answer.lesson else None,
         )
         emit(_answered(answer))
         return answer
@@ -241,7 +252,10 @@ class Runtime:
         capability, remembered, way = decision.capability, decision.remembered, decision.route
         checked = way is not None and self.model is not None and self.recall.trust.sampled()
         reason = f"{decision.reason}, and a model does it too" if checked else decision.reason
-        self.recall.trust.log(run_id, task_key(decision.task), way, capability.id if capability else None, reason)
+        if not self.keeping.is_never_kept(decision.task):
+            _, said = self.keeping.words(decision.task, reason)
+            id = capability.id if capability else None
+            self.recall.trust.log(run_id, task_key(decision.task), way, id, said or "")
         if capability is None or remembered is None or checked or (way is None and self.model is not None):
             return None
         if way is None:
@@ -270,9 +284,13 @@ class Runtime:
         unfit = self.nothing_fits(scores)
         attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes, unfit)
         text = await attempt.work()
+<<<<<<< HEAD
         if not (attempt.withheld or attempt.waiting) and candidates:
             self._calibrated().learn(scores, candidates[0][0].id in {run.capability for run in attempt.ran})
         self._remember(task, text, attempt, decision)
+=======
+        explained_by, lesson = self._remember(task, text, attempt, decision)
+>>>>>>> 11fe1c8 (Keep the task memory: off, pruned, exported, forgotten, and made again from the journal)
         return Answer(
             text,
             run_id,
@@ -284,24 +302,50 @@ class Runtime:
             withheld=tuple(attempt.withheld),
             model_calls=attempt.model_calls,
             tokens=attempt.tokens,
+            explained_by=explained_by,
+            lesson=lesson,
         )
 
-    def _remember(self, task: str, text: str, attempt: Attempt, decision: Decision | None) -> None:
-        """Keeps a task that one run explains: the only one, or that of a capability written for just this task."""
+    def _remember(
+        self, task: str, text: str, attempt: Attempt, decision: Decision | None
+    ) -> tuple[str | None, Lesson | None]:
+        """Keeps a task that one run explains: the only one, or that of a capability written for just this task.
+
+        Which run that is, if memory may learn from it, and what it learned.
+        """
         ran = attempt.ran
         if attempt.withheld or attempt.waiting:
-            return
+            return None, None
         index = ground(text, [r.output for r in ran], task, inputs=[r.input for r in ran])
         if index is None:
-            return
+            return None, None
         run = ran[index]
         others = [r for r in ran if r is not run]
         if others and (run.capability not in attempt.created or any(r.capability == run.capability for r in others)):
-            return
+            return None, None
         if any(self.library.get(r.capability, r.version).effects == "write" for r in others):
-            return
+            return None, None
         solver = self.library.get(run.capability, run.version)
-        self.recall.learn(task, run, solver, text, self.now(), attempt.run_id, decision)
+        lesson = self.recall.learn(task, run, solver, text, self.now(), attempt.run_id, decision)
+        return (run.run_id if lesson else None), lesson
+
+    def _journaled(self) -> tuple[list[SolvedTask], list[Check]]:
+        """The solved tasks that the journal knows of, of versions that there still are, and what models said of
+        memory."""
+        found, effects = [], dict[tuple[str, int], Effects | None]()
+        for s in self.journal.solved():
+            version = (s.capability, s.version)
+            if version not in effects:
+                effects[version] = None
+                with suppress(LibraryError):
+                    effects[version] = self.library.get(*version).effects
+            if (kind := effects[version]) is not None:
+                learned = lesson.learned if (lesson := Lesson.of(s.lesson)) is not None else None
+                found.append(
+                    SolvedTask(s.task, s.capability, s.version, s.input, s.output_text, s.answer, kind, s.at, learned)
+                )
+        lessons = [lesson for text in self.journal.lessons() if (lesson := Lesson.of(text)) is not None]
+        return found, [check for lesson in lessons for check in lesson.checks]
 
     # One capability, without a model
 
@@ -377,6 +421,8 @@ class Runtime:
         recorded = self.journal.recorded(run_id)
         if recorded is None:
             raise UsageError(f"the journal has no run {run_id!r}; `metier runs` lists them")
+        if recorded.kind == FORGOTTEN:
+            raise UsageError(f"run {recorded.run_id} was forgotten: what it took and saw is not kept any more")
         comparison = replay(self.runner, lambda id, version: self.load(self.library.get(id, version)), recorded)
         if not recorded.intact and not comparison.identical:  # which says nothing about the program
             told = f"{comparison.difference}; the record itself was changed since, see `metier runs verify`"

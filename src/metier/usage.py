@@ -97,7 +97,7 @@ class Usage:
     def runs(self, since: float = 0.0) -> list[RunSums]:
         """All runs, by capability and day."""
         rows = self._store.read(
-            f"SELECT +capability, CAST(at / {DAY} AS INTEGER), count(*), sum(kind IS NOT NULL),"  # noqa: S608
+            f"SELECT +capability, CAST(at / {DAY} AS INTEGER), count(*), coalesce(sum(kind <> 'forgotten'), 0),"  # noqa: S608
             " coalesce(sum(kind = 'input'), 0), coalesce(sum(kind IN ('contract', 'trap')), 0), max(at)"
             " FROM runs NOT INDEXED WHERE at >= ? GROUP BY 1, 2 ORDER BY 1, 2",
             (since,),

@@ -44,6 +44,7 @@ COMMANDS = {
     "permissions": "Say in plain words what a capability may do.",
     "approve": "Decide on drafts that wait for a person.",
     "runs": "List what ran; check the journal.",
+    "memory": "Look at solved tasks, take them along, have them forgotten.",
     "replay": "Execute recorded runs again, and compare.",
     "mcp": "Offer the library to another agent (Model Context Protocol).",
     "serve": "Serve the library over HTTP.",

@@ -39,10 +39,11 @@ def command(context: click.Context, cli: Cli, action: str | None, limit: int, fo
                 click.echo(json.dumps(row, ensure_ascii=False) if cli.as_json else visible("  ".join(_cells(row))))
         if action == "verify":
             count, problem = runtime.journal.verify()
+            emptied = runtime.journal.emptied()
             if cli.as_json:
-                print_json({"runs": count, "problem": problem})
+                print_json({"runs": count, "forgotten": emptied, "problem": problem})
             else:
-                click.echo(problem or f"{count} runs, unchanged")
+                click.echo(problem or f"{count} runs, unchanged" + f"; {emptied} of them forgotten" * bool(emptied))
             context.exit(1 if problem else 0)
         rows = runtime.journal.recent(limit)
     if cli.as_json:

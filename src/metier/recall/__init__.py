@@ -6,6 +6,7 @@ same meaning. Each serves only if every condition holds; whatever is in doubt go
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,19 +17,20 @@ from metier import schemas
 from metier.aliases import Alias, Aliases
 from metier.capability import Capability
 from metier.library import Library
-from metier.memory import Learned, Remembered, TaskMemory, task_key
+from metier.memory import Check, Learned, Remembered, TaskMemory, task_key
 from metier.outcomes import Ran
 from metier.recall.conditions import Conditions, fingerprint
 from metier.recall.decision import Condition, Decision, Tried, decision_json
 from metier.recall.entities import AsRead, Entities
 from metier.recall.families import Families, Fit, Solved
+from metier.recall.lesson import Lesson
 from metier.recall.moments import MOVING, dated
 from metier.recall.reading import Reader
 from metier.recall.templates import Induced, Unexplained, induce, same, scalars
 from metier.recall.trust import Trust
 from metier.recall.words import MAX_WORDS, Words, words_of
 
-__all__ = ["Condition", "Decision", "Recall", "Tried", "decision_json"]
+__all__ = ["Condition", "Decision", "Lesson", "Recall", "Tried", "decision_json"]
 
 log = logging.getLogger(__name__)
 
@@ -219,15 +221,19 @@ class Recall:
         now: datetime,
         run_id: str,
         decision: Decision | None,
-    ) -> bool:
+    ) -> Lesson | None:
         """Keeps a task that a model solved with one run: its words, and which of them became which argument.
 
-        What memory would have done by itself is compared with what the model did. Returns whether it is kept.
+        What memory would have done by itself is compared with what the model did. Returns what was learned;
+        None where the operator's policy has nothing of the task kept.
         """
+        if not self._memory.keeping.admits(task, json.dumps(ran.input), ran.output_text, answer):
+            return None
+        checks: list[Check] = []
         for way in decision.tried if decision is not None else ():
             if way.proposes() and way.capability is not None and way.signature is not None:
                 agreed = way.capability == ran.capability and _same_arguments(way.input, ran.input)
-                self.trust.checked(way.route, way.capability, way.signature, agreed=agreed)
+                checks.append(self.trust.checked(way.route, way.capability, way.signature, agreed=agreed))
         words = words_of(task)
         reader = Reader(words, now, {capability.id: capability}, AsRead(self._entities, ran))
         induced: str | None = None
@@ -237,10 +243,11 @@ class Recall:
             except (Unexplained, RecursionError) as error:
                 log.info("no template of %r: %s", task[:80], error)
         learned = Learned(run_id, now.date().isoformat(), fingerprint(capability, self._entities), induced)
-        return self._memory.remember(
+        self._memory.remember(
             task, ran.capability, ran.version, ran.input, ran.output_text, answer, capability.effects,
             output=ran.output, learned=learned,
         )  # fmt: skip
+        return Lesson(learned, tuple(checks))
 
     def _refresh(self) -> None:
         """Takes in what was remembered since, here or by another process."""

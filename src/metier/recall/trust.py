@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from metier.memory import TaskMemory
+from metier.memory import CHECKED, Check, TaskMemory
 
 KEPT_DECISIONS, KEPT_CHECKS = 10_000, 20_000
 PRUNE_EVERY = 200
@@ -68,13 +68,12 @@ class Trust:
         """Whether this task, which memory could do, is one that a model does too."""
         return self._share > 0 and self._draw() < self._share
 
-    def checked(self, route: str, capability: str, signature: str, *, agreed: bool) -> None:
-        """Keeps whether a model made the same call as memory would have."""
-        self._store.write(
-            "INSERT INTO checks (at, route, capability, signature, agreed) VALUES (?, ?, ?, ?, ?)",
-            [(time.time(), route, capability, signature, agreed)],
-        )
+    def checked(self, route: str, capability: str, signature: str, *, agreed: bool) -> Check:
+        """Keeps whether a model made the same call as memory would have. What is kept."""
+        check = (time.time(), route, capability, signature, agreed)
+        self._store.write(CHECKED, [check])
         self._prune("checks", KEPT_CHECKS)
+        return check
 
     def log(self, run_id: str, key: bytes, route: str | None, capability: str | None, reason: str) -> None:
         """Keeps why memory served or abstained."""
