@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import tempfile
@@ -286,15 +287,16 @@ def test_a_memory_that_another_one_holds_is_worked_without(
 
 def test_a_memory_that_may_only_be_read_is_read(library: Library, forks: ForkServerContext) -> None:
     solve(library, TASK)
-    shared = Path(tempfile.gettempdir())
-    for path in [path for path in (library.path, *library.path.parents) if shared in path.parents]:
-        path.chmod(0o755)  # pytest keeps its folders to itself, and root has to become someone whom modes bind
-    for path in [library.state, *library.state.rglob("*")]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    process = forks.Process(target=read_as_nobody, args=(str(library.state),))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
+    # Not beneath pytest's own folder: each new session there shuts it, and root has to become someone whom modes bind.
+    with tempfile.TemporaryDirectory(prefix="metier-") as folder:
+        Path(folder).chmod(0o755)
+        state = Path(shutil.copytree(library.state, Path(folder) / "state"))
+        for path in [*state.rglob("*"), state]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        process = forks.Process(target=read_as_nobody, args=(str(state),))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
 
 
 def read_as_nobody(state: str) -> None:

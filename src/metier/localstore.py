@@ -82,7 +82,8 @@ class LocalStore:
     def read(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of `query`; none when the store cannot be used."""
         with self._lock:
-            if self._path is None or (self._connection is None and not self._path.exists() and not self._was_lost()):
+            known = self._connection is not None or (self._path is not None and _identity(self._path) is not None)
+            if self._path is None or not (known or self._was_lost()):
                 return []
             return self._attempt(self._path, lambda c: c.execute(query, parameters).fetchall()) or []
 
@@ -111,7 +112,7 @@ class LocalStore:
     def wipe(self) -> None:
         """Leaves nothing of what was deleted in the files of a write-ahead log."""
         with self._lock:
-            if self._path is not None and self._path.exists():
+            if self._path is not None and _identity(self._path) is not None:
                 self._attempt(self._path, lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     def _was_lost(self) -> bool:
@@ -265,7 +266,11 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 def _is_frozen(path: Path) -> bool:
     """Whether a file with a write-ahead log can only be read as one that nobody changes: in a folder that is not ours
     to write there can be no shared memory beside it, without which SQLite does not open it."""
-    return path.exists() and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return (
+        _identity(path) is not None
+        and not os.access(path.parent, os.W_OK)
+        and not path.with_name(path.name + "-wal").exists()
+    )
 
 
 def _layout(connection: sqlite3.Connection) -> int:
