@@ -284,13 +284,9 @@ class Runtime:
         unfit = self.nothing_fits(scores)
         attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes, unfit)
         text = await attempt.work()
-<<<<<<< HEAD
         if not (attempt.withheld or attempt.waiting) and candidates:
             self._calibrated().learn(scores, candidates[0][0].id in {run.capability for run in attempt.ran})
-        self._remember(task, text, attempt, decision)
-=======
         explained_by, lesson = self._remember(task, text, attempt, decision)
->>>>>>> 11fe1c8 (Keep the task memory: off, pruned, exported, forgotten, and made again from the journal)
         return Answer(
             text,
             run_id,
