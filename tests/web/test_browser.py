@@ -129,7 +129,8 @@ def test_an_empty_library_can_be_used_by_everybody(browser: Browser, tmp_path: P
 
 def test_a_task_is_typed_and_its_answer_arrives(page: Page, site: Site) -> None:
     page.goto(site.address)
-    page.keyboard.type("Do it again.")  # the field has the focus
+    page.wait_for_function("document.activeElement.name === 'task'")  # without a click
+    page.keyboard.type("Do it again.")
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer")
     assert "It is done. <script>" in page.inner_text(".answer")
@@ -147,11 +148,13 @@ def test_the_list_follows_what_is_typed_and_the_map_too(page: Page, site: Site) 
     page.select_option("select[name=status]", "active")
     page.wait_for_url("**status=active*")
     page.click(".entries li:first-child a")
+    page.wait_for_url("**/capabilities/tell_weather")
     assert page.inner_text("h1") == "tell_weather"
 
 
 def test_a_capability_is_run_and_the_run_replayed_by_keyboard(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/capabilities/echo_city")
+    page.wait_for_load_state()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.fill("input[name='input.city']", "Oslo")
@@ -167,6 +170,7 @@ def test_a_person_signs_in_and_approves_a_draft(browser: Browser, site: Site) ->
     with serving(site.runtime, token="s3cret") as client:
         page = browser.new_page()
         page.goto(f"{str(client.base_url).rstrip('/')}/ui/approvals/double")
+        page.wait_for_function("document.activeElement.name === 'token'")
         page.keyboard.type("s3cret")
         page.keyboard.press("Enter")
         page.get_by_role("link", name="Approvals").click()
@@ -174,6 +178,7 @@ def test_a_person_signs_in_and_approves_a_draft(browser: Browser, site: Site) ->
         page.get_by_role("button", name="Approve").click()
         assert "Approved and published" in page.inner_text("[role=status]")
         page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in")
         assert page.inner_text("h1") == "Sign in"
         page.close()
     assert site.runtime.library.get("double").live
