@@ -573,9 +573,12 @@ class Runtime:
 
     def _embedder(self, name: str) -> Embedder:
         from metier.retrieval.embedders import ProviderEmbedder, WordLlamaEmbedder
+        from metier.retrieval.local_models import local_embedder
 
         if name == "wordllama":
             return WordLlamaEmbedder()
+        if local := local_embedder(name):
+            return local
         return ProviderEmbedder(name, lambda texts: provider_embed(name, texts, self.settings.model))
 
     # Mutation

@@ -61,8 +61,8 @@ class WordLlamaEmbedder:
         if not texts:
             return np.zeros((0, 256), dtype=np.float32)
         both = [*texts, *(content(text) for text in texts)]
-        vectors = _unit(np.asarray(self._loaded().embed(both), dtype=np.float32))
-        return _unit(vectors[: len(texts)] + vectors[len(texts) :])
+        vectors = unit(np.asarray(self._loaded().embed(both), dtype=np.float32))
+        return unit(vectors[: len(texts)] + vectors[len(texts) :])
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -103,17 +103,18 @@ class ProviderEmbedder:
             raise ModelError(f"{self.name}: an embedding holds something that is no number") from None
         if not np.isfinite(vectors).all():
             raise ModelError(f"{self.name}: an embedding holds something that is no finite number")
-        return _unit(vectors)
+        return unit(vectors)
 
 
 def _listed(dimensions: set[int]) -> str:
     return " and ".join(str(dimension) for dimension in sorted(dimensions))
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def unit(vectors: Vectors) -> Vectors:
+    """The rows, each made of length 1; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0, casting="same_kind")
-    return unit
+    found: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0, casting="same_kind")
+    return found
 
 
 def _load_wordllama() -> Any:
