@@ -14,6 +14,7 @@ import pytest
 
 from metier import Library, Runtime
 from metier import library as library_room
+from metier import stock as stock_room
 from metier.catalogue import FILE_NAME as CATALOGUE
 from metier.search import FOLDER
 
@@ -121,6 +122,19 @@ def test_a_folder_that_came_by_git_is_found_once_the_folders_were_looked_over(pa
     shutil.rmtree(path / "sing_song")
     runtime.library.stock.look_over()
     assert "sing_song" not in found(runtime, "sing about whales", 9)
+
+
+def test_a_look_that_was_ended_is_gone_on_with(path: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock_room, "_SLICE", 2)
+    assert found(runtime)[0] == "water_plants"
+    put(path, "sing_song", "Sing a song about whales.")
+    steps = iter([True, True, False])
+    runtime.library.stock.look_over(lambda: next(steps))
+    assert runtime.library.stock.look_is_due()
+    left = iter([True, True])
+    runtime.library.stock.look_over(lambda: next(left))
+    assert not runtime.library.stock.look_is_due()
+    assert found(runtime, "sing about whales")[0] == "sing_song"
 
 
 def test_tasks_that_were_solved_count_at_the_next_search(runtime: Runtime) -> None:

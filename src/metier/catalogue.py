@@ -127,8 +127,21 @@ class Catalogue:
         marks = dict(self._store.read("SELECT name, value FROM marks WHERE name IN ('looked', 'stamp')"))
         return float(marks.get("looked", 0)), marks.get("stamp", "")
 
+    def look_left(self) -> tuple[float, str, str] | None:
+        """When a look began that was ended, the library's own stamp then, and the first name that it did not see."""
+        marks = dict(self._store.read("SELECT name, value FROM marks WHERE name = 'left'"))
+        if "left" not in marks:
+            return None
+        began, stamp, name = marks["left"].split(" ", 2)
+        return float(began), stamp, name
+
+    def leave_look(self, began: float, stamp: str, name: str) -> None:
+        """Note that a look was ended before it came to this name."""
+        self._store.write("INSERT OR REPLACE INTO marks VALUES ('left', ?)", [(f"{began} {stamp} {name}",)])
+
     def look_done(self, began: float, stamp: str) -> None:
         """Note that all folders were looked at."""
+        self._store.write("DELETE FROM marks WHERE name = ?", [("left",)])
         marks = [("looked", str(began)), ("stamp", stamp), ("whole", "1")]
         self._store.write("INSERT OR REPLACE INTO marks VALUES (?, ?)", marks)
 

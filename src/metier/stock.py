@@ -82,18 +82,22 @@ class Stock:
         looked, stamp = self._catalogue.looked()
         return stamp != self._own_stamp() or not 0 <= time.time() - looked < LOOK_SECONDS
 
-    def look_over(self, going_on: Callable[[], bool] = lambda: True) -> None:
+    def look_over(self, going_on: Callable[[], bool] = lambda: True, *, anew: bool = False) -> None:
         """Brings the catalogue up to what lies in the folders, as long as `going_on` says so. Reads the changed ones.
+
+        A look that was ended is gone on with by the next one, unless that is to begin `anew`.
 
         Raises:
             LibraryError: the library's folder cannot be read.
         """
         with contextlib.suppress(OSError):
             self._make_state()
-        began, stamp = time.time(), self._own_stamp()
-        names, last = self._names(), ""
+        left = None if anew else self._catalogue.look_left()
+        began, stamp, last = left or (time.time(), self._own_stamp(), "")
+        names = [name for name in self._names() if name >= last]
         for start in range(0, max(1, len(names)), _SLICE):
             if not going_on():
+                self._catalogue.leave_look(began, stamp, last)
                 return
             part = names[start : start + _SLICE]
             end = part[-1] if start + _SLICE < len(names) else _LAST

@@ -75,7 +75,10 @@ def _library(path: Path) -> Iterator[Check]:
     except MetierError as error:
         yield Check("library", "broken", str(error))
         return
-    yield Check("library", "ok", f"{path}, {len(library.live())} capabilities")
+    if library.is_large():
+        library.stock.look_over(anew=True)
+    count = library.stock.count() if library.is_large() else len(library.live())
+    yield Check("library", "ok", f"{path}, {count} capabilities")
     for broken in library.check():
         yield Check(f"capability {broken.folder}", "broken", broken.problem)
     for name, root in root_paths(library.path, settings).items():
