@@ -107,7 +107,7 @@ def test_names_and_contents_of_files_reach_an_author_in_a_fence(tmp_path: Path) 
         "http": (),
         "languages": [],
         "on_approval": [],
-        "may": dict.fromkeys(("http", "sql", "call"), False),
+        "may": dict.fromkeys(("http", "sql", "call", "clock"), False),
     }
     told = render("author", roots=roots, hand_in="it", has_desk=False, **nothing)
     ((_, inside),) = re.findall(r"(?s)<(data-[0-9a-f]{12})>\n(.*?)</\1>", told)
