@@ -24,7 +24,7 @@ from metier.recall.decision import Condition, Decision, Tried, decision_json
 from metier.recall.entities import AsRead, Entities
 from metier.recall.families import Families, Fit, Solved
 from metier.recall.lesson import Lesson
-from metier.recall.moments import MOVING, dated
+from metier.recall.moments import MOVING, dated, of_another_day
 from metier.recall.reading import Reader
 from metier.recall.templates import Induced, Unexplained, induce, same, scalars
 from metier.recall.trust import Trust
@@ -126,8 +126,12 @@ class Recall:
         self, task: str, reader: Reader, capability: Capability, remembered: Remembered, conditions: Conditions
     ) -> tuple[Any, Condition]:
         """The arguments of an exact task, worked out again where what its words mean moves with the clock."""
-        moves = MOVING.search(task) is not None
-        if not moves or remembered.day in (None, conditions.day):
+        if remembered.day in (None, conditions.day):
+            return remembered.input, Condition("by the clock", True)
+        stale = [v for v in _unsaid(task, remembered) if of_another_day(v, str(remembered.day), conditions.day)]
+        if stale:
+            return remembered.input, Condition("by the clock", False, f"{stale[0]!r} may be of {remembered.day}")
+        if MOVING.search(task) is None:
             return remembered.input, Condition("by the clock", True)
         if not _could_move(remembered.input):
             return remembered.input, Condition("by the clock", True)
@@ -273,6 +277,15 @@ def _made(fit: Fit) -> tuple[Any, str | None]:
         return fit.family.arguments(fit.spans), None
     except Unexplained as error:
         return None, str(error)
+
+
+def _unsaid(task: str, remembered: Remembered) -> list[Any]:
+    """The arguments of a solved task that none of its words say."""
+    try:
+        return list(Induced.of(remembered.induced or "").fixed.values())
+    except (ValueError, KeyError, TypeError):
+        words = task.casefold()
+        return [leaf for _, leaf in scalars(remembered.input) if str(leaf).casefold() not in words]
 
 
 def _same_arguments(one: Any, other: Any) -> bool:

@@ -12,7 +12,7 @@ from metier.capability import Capability
 from metier.recall.decision import Condition
 from metier.recall.entities import EMPTY, Entities
 from metier.recall.families import Family, Fit, Solved
-from metier.recall.moments import MOVING, dated
+from metier.recall.moments import MOVING, of_another_day
 from metier.recall.trust import Trust
 
 
@@ -52,7 +52,8 @@ class Conditions:
         moving = [
             value
             for value in solved.induced.fixed.values()
-            if dated(value) or (isinstance(value, (int, float)) and not isinstance(value, bool) and MOVING.search(text))
+            if of_another_day(value, solved.day, self.day)
+            or (isinstance(value, (int, float)) and not isinstance(value, bool) and MOVING.search(text))
         ]
         stale = bool(moving) and solved.day != self.day
         return Condition("by the clock", not stale, f"{moving[0]!r} may be of {solved.day}" if stale else "")

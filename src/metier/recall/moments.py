@@ -143,3 +143,27 @@ _DATED = re.compile(r"(?<!\d)(?:19|20)\d\d-?[01]\d(?:-?[0-3]\d)?(?!\d)")
 def dated(value: Any) -> bool:
     """Whether a value names a day or a month, so that it may have been worked out from the clock."""
     return isinstance(value, str) and _DATED.search(value) is not None
+
+
+def of_another_day(value: Any, then: str, now: str) -> bool:
+    """Whether a value that no word says may have been taken from the clock on the day `then`, and be another one `now`:
+    a date, or that day's year, quarter, month, week or weekday. Days are ISO dates."""
+    if then == now or isinstance(value, bool):
+        return False
+    said = str(value).casefold()
+    return dated(value) or any(
+        said == was != is_now
+        for was, is_now in zip(_parts(date.fromisoformat(then)), _parts(date.fromisoformat(now)), strict=True)
+    )
+
+
+def _parts(day: date) -> list[str]:
+    year, quarter, week = day.year, (day.month + 2) // 3, day.isocalendar().week
+    years = [str(year + more) for more in (-1, 0, 1)]
+    quarters = [
+        text.format(year=year, q=quarter) for text in ("{q}", "q{q}", "{year}-q{q}", "q{q} {year}", "{year} q{q}")
+    ]
+    weeks = [str(week), f"w{week:02}", f"{day.isocalendar().year}-w{week:02}"]
+    month, weekday = MONTHS[day.month - 1], WEEKDAYS[day.weekday()]
+    months = [str(day.month), f"{day.month:02}", month, month[:3], f"{month} {year}", f"{month[:3]} {year}"]
+    return [*years, *quarters, *weeks, *months, weekday, weekday[:3], str(day.day)]
