@@ -50,6 +50,8 @@ class LargeSearch:
         self._meaning = Meaning(VectorStore(library.state / FILE_NAME, embedder.name), embedder)
         self._index = LargeIndex(library.state / FOLDER / _space(embedder.name))
         self._lock = threading.RLock()
+        self._taught: tuple[Mapping[str, tuple[str, ...]] | None, str | None] = (None, None)
+        """The solved tasks that the index was last brought up to, and its mark then."""
         self._closing = threading.Event()
         self._background: threading.Thread | None = None
         self._sample: tuple[str | None, Sequence[Capability], Vectors] | None = None
@@ -103,6 +105,8 @@ class LargeSearch:
         if changed is None or since is None:
             self._fill(now, solved)
             return
+        if not changed and solved is self._taught[0] and since == self._taught[1]:
+            return
         digests = {id: _digest(tasks) for id, tasks in solved.items()}
         known = self._index.learned()
         taught = {id for id in digests.keys() | known.keys() if digests.get(id) != known.get(id)}
@@ -113,11 +117,10 @@ class LargeSearch:
             rows = {entry.id: entry for entry in self._rows(part, solved)}
             learned = {id: digests[id] for id in part if id in digests}
             if not self._index.apply({id: rows.get(id) for id in part}, since=since, now=mark, learned=learned):
-                break
+                return  # another process was faster; the next search sees what it left
             if len(ids) > BATCH and self._index.wants_merge:
                 self._index.merge()
-        if ids:
-            self._index.sync()
+        self._taught = (solved, self._index.sync())
 
     def close(self) -> None:
         """Ends what goes on in the background, and lets go of the files."""

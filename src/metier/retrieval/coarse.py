@@ -15,11 +15,11 @@ from metier.retrieval.rows import CODE_BITS, CODE_WORDS, Index, Query, Rows, Wei
 
 FIRST = 8_192
 """Rows that the first look keeps, by distance; about as many again by words."""
-CLAUSE = 1_024
+CLAUSE = 768
 """Rows that the first look keeps for the words of each clause."""
 SECOND = 2_048
 """Rows that the second look keeps, at least."""
-POSTINGS = 400_000
+POSTINGS = 200_000
 """Postings that the first look reads at most, the rarest words' first: common ones hardly move a row past others."""
 
 _BLOCK = 32_768
