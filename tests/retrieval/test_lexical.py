@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metier.retrieval.fusion import MAX_CLAUSES, clauses
-from metier.retrieval.lexical import LexicalIndex, Vocabulary, normalised, stem, terms, weight_of, words
+from metier.retrieval.lexical import LexicalIndex, Vocabulary, impact, normalised, stem, terms, weight_of, words
 
 
 def weighed(text: str) -> list[tuple[str, float]]:
@@ -109,3 +109,9 @@ def test_splitting_hostile_text_takes_no_longer_than_other_text() -> None:
     clauses(" and" * 1000 + "," * 1000 + " " * 2000)
     words("a" * 100_000 + "A" * 100_000)
     assert time.perf_counter() - start < 1
+
+
+def test_words_weigh_more_once_documents_are_mostly_solved_tasks() -> None:
+    counts, lengths = np.ones(1, dtype=np.float32), np.full(1, 60.0)
+    short, learned = (float(impact(counts, lengths * times, 60.0 * times)[0]) for times in (1, 10))
+    assert short < learned < 2 * short

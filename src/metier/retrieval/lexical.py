@@ -27,6 +27,11 @@ DAMPING = 0.37
 SMALL = 200
 """How BM25 is brought beside a cosine; see `normalised`. Fitted with bench/retrieval.py on half of its queries."""
 
+LONG = 100.0
+GROWTH = 0.3
+"""Where documents are longer than `LONG` terms on the average, BM25 weighs more by this power of how many times: they
+are then mostly solved tasks, and how people word a task says more than how its tool is described."""
+
 PAIR_WEIGHT = 0.4
 """What two words side by side count beside a single word: "exchange rate" is more than "exchange" and "rate"."""
 
@@ -89,7 +94,8 @@ def rarity(frequency: NDArray[Any], size: int) -> NDArray[np.float32]:
 def impact(counts: NDArray[np.float32], lengths: NDArray[Any], average: float) -> NDArray[np.float32]:
     """What words that stand so often in documents of such lengths add to their scores, as a share of their rarity."""
     dampening = (K1 * (1 - B + B * lengths / average)).astype(np.float32)
-    found: NDArray[np.float32] = counts / (counts + dampening)
+    evidence = np.float32(max(1.0, average / LONG) ** GROWTH)
+    found: NDArray[np.float32] = evidence * counts / (counts + dampening)
     return found
 
 
