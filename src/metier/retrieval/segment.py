@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import mmap
 import os
 import secrets
 import shutil
@@ -87,6 +88,9 @@ def write(folder: Path, old: Rows | None, gone: Index, added: Rows) -> Path:
         part = slice(start, start + _CHUNK)
         tokens, counts = merged.bags(part)
         made.put(start, merged.ids(part), merged.vectors(part), tokens, counts)
+        for rows, _ in both:
+            _let_go(rows.vectors, rows.bag_tokens, rows.bag_counts)
+        _let_go(made.vectors, made.tokens, made.counts)
     _save(target, made.rows())
     return target
 
@@ -252,6 +256,17 @@ def _runs(begins: Index, sizes: Index) -> Index:
     """All places of runs that begin there and are so long, one run after the other."""
     found: Index = np.arange(int(sizes.sum())) + np.repeat(begins - (np.cumsum(sizes) - sizes), sizes)
     return found
+
+
+def _let_go(*arrays: NDArray[Any]) -> None:
+    """Takes the pages of mapped files out of this process's memory; the system still has them, and brings them back."""
+    for array in arrays:
+        at: Any = array
+        while at is not None and not isinstance(at, np.memmap):
+            at = at.base if isinstance(at, np.ndarray) else None
+        mapped = getattr(at, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
