@@ -28,7 +28,7 @@ class Situation:
     def twins(self) -> list[Twin]:
         """Solved and new tasks of the families, in this situation."""
         tasks = [lesson for lesson in lessons() if lesson.family in self.families]
-        tasks += [new for family in self.families for new in unseen(family, 8)]
+        tasks += [new for family in self.families for new in unseen(family, 5)]
         return [Twin("near", task.task, task.call if self.served else None) for task in tasks]
 
 
