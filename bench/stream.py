@@ -19,6 +19,7 @@ import dataclasses
 import importlib.util
 import json
 import multiprocessing
+import random
 import statistics
 import sys
 import tempfile
@@ -87,6 +88,7 @@ def in_new_process(library: Path, data: Path, parts: Sequence[str], seed: int, d
 
 def a_day(library: Path, data: Path, parts: Sequence[str], seed: int, day: int) -> list[Solved]:
     scenario = load(data, parts)
+    random.seed(f"{seed}/{day}")  # which tasks a model gets in order to check memory
     return play(library, scenario, shuffled(scenario.tasks, seed, day))
 
 
@@ -170,12 +172,13 @@ def report(days: Sequence[Sequence[Solved]], rows: Sequence[Row]) -> None:
         print(f"{r.name:38}{r.day_1:8.1%}{r.last:10.1%}{r.day_2:8.1%}{r.wrong:14}{r.right:10.1%}")
     print(f"\nwithout a model, over day 1: {sparkline([solved.route == 'recall' for solved in days[0]])}")
     for number, day in enumerate(days, start=1):
+        print(f"day {number}: a decision {times([solved.decision_seconds for solved in day])}")
         recalled = [solved for solved in day if solved.route == "recall"]
-        times = sorted(solved.seconds for solved in recalled)
-        if times:
-            p99 = times[min(len(times) - 1, int(0.99 * len(times)))]
-            median, own = (1e3 * statistics.median(seconds) for seconds in (times, [s.run_seconds for s in recalled]))
-            print(f"day {number}: a recalled task {median:.1f} ms, p99 {1e3 * p99:.1f} ms; its program {own:.1f} ms")
+        if recalled:
+            own = 1e3 * statistics.median(solved.run_seconds for solved in recalled)
+            print(
+                f"day {number}: a recalled task {times([s.seconds for s in recalled])}, of it the program {own:.1f} ms"
+            )
         calls = sum(solved.model_calls for solved in day)
         print(f"day {number}: {calls} model calls; why memory did not answer:")
         for reason, count in Counter(s.reason for s in day if s.route != "recall").most_common(20):
@@ -185,6 +188,12 @@ def report(days: Sequence[Sequence[Solved]], rows: Sequence[Row]) -> None:
             if not solved.right:
                 print(f"WRONG, day {number}, {solved.route}: {solved.task}\n  {solved.capability} {solved.input}")
     print("\n" + "; ".join(f"{goal}: {'met' if met else 'NOT MET'}" for goal, met in goals(days, rows).items()))
+
+
+def times(seconds: Sequence[float]) -> str:
+    ordered = sorted(seconds)
+    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    return f"{1e3 * statistics.median(ordered):.1f} ms, p99 {1e3 * p99:.1f} ms"
 
 
 def share(flags: Sequence[bool]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from bench.workbench.oracle import Oracle
 from bench.workbench.scenario import Scenario, Task
 
-from metier import Runtime, events
+from metier import Runtime
 from metier.errors import MetierError
 from metier.library import Library
 
@@ -36,6 +36,9 @@ independence = "off"
 asked: the oracle, who would be, knows what it wrote."""
 
 
+CHECKED = "memory knew, and a model was asked to check it"
+
+
 @dataclass(frozen=True, slots=True)
 class Solved:
     """How one task of the stream came out."""
@@ -56,6 +59,8 @@ class Solved:
     answer: str = ""
     run_seconds: float = 0.0
     """What of the seconds the program itself took."""
+    decision_seconds: float = 0.0
+    """How long memory takes to decide."""
 
 
 def make_library(path: Path, scenario: Scenario) -> Path:
@@ -89,11 +94,13 @@ def solve(runtime: Runtime, scenario: Scenario, task: Task) -> Solved:
     """One task, on the data as it was in the beginning."""
     data = data_folder(runtime.library.path, scenario)
     scenario.restore(data)
-    heard: list[events.Event] = []
     started = time.perf_counter()
+    decision = runtime.decide(task.text)
+    decided = time.perf_counter() - started
     route, calls, id, input, said, ran = "failed", 0, "", None, "", 0.0
+    started = time.perf_counter()
     try:
-        answer = runtime.run_sync(task.text, emit=heard.append)
+        answer = runtime.run_sync(task.text)
     except MetierError as error:
         said = str(error)
     else:
@@ -102,10 +109,7 @@ def solve(runtime: Runtime, scenario: Scenario, task: Task) -> Solved:
             id, input, ran = answer.used[-1].capability, answer.used[-1].input, answer.used[-1].seconds
     seconds = time.perf_counter() - started
     right = scenario.state(data) == task.expected
-    reason = "" if route == "recall" else next(filter(None, map(_reason, heard)), "not solved before")
-    return Solved(task.text, task.file, task.family, route, right, seconds, calls, reason, id, input, said, ran)
-
-
-def _reason(event: events.Event) -> str:
-    """Why memory abstained, if an event says it."""
-    return str(getattr(event, "reason", "")) if type(event).__name__ in ("Abstained", "NotRecalled") else ""
+    reason = "" if route == "recall" else decision.reason if decision.route is None else CHECKED
+    return Solved(
+        task.text, task.file, task.family, route, right, seconds, calls, reason, id, input, said, ran, decided
+    )

@@ -167,6 +167,8 @@ def scenario() -> Scenario:
 @pytest.fixture(scope="module")
 def days(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> list[list[Solved]]:
     library = make_library(tmp_path_factory.mktemp("stream") / "library", scenario)
+    with (library / "metier.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n[recall]\nshadow = 0\n")  # or chance would send a task to the model to check it
     return [play(library, scenario, shuffled(scenario.tasks, 1, day)) for day in (1, 2)]
 
 
@@ -182,6 +184,12 @@ def test_a_model_writes_each_capability_once_and_is_not_asked_on_the_second_day(
         assert [solved.model_calls for solved in met if solved.model_calls > 2] == [4]  # it says, writes, runs, answers
     assert {solved.route for solved in second} == {"recall"}
     assert sum(solved.model_calls for solved in second) == 0
+
+
+def test_tasks_of_a_kind_need_no_model_once_two_of_them_were_solved(days: list[list[Solved]]) -> None:
+    for family in FAMILIES:
+        met = [solved for solved in days[0] if solved.family == family.name]
+        assert [solved.route for solved in met] == ["model", "model", "recall", "recall", "recall"]
 
 
 def test_the_second_day_calls_what_the_first_one_did(days: list[list[Solved]]) -> None:

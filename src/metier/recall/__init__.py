@@ -237,7 +237,7 @@ class Recall:
         for way in decision.tried if decision is not None else ():
             if way.proposes() and way.capability is not None and way.signature is not None:
                 agreed = way.capability == ran.capability and _same_arguments(way.input, ran.input)
-                checks.append(self.trust.checked(way.route, way.capability, way.signature, agreed=agreed))
+                checks.append(self.trust.checked(way.judged_as, way.capability, way.signature, agreed=agreed))
         words = words_of(task)
         reader = Reader(words, now, {capability.id: capability}, AsRead(self._entities, ran))
         induced: str | None = None

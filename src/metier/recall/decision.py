@@ -45,6 +45,12 @@ class Tried:
         failing = next((c for c in self.conditions if not c.holds), None)
         return "" if failing is None else f"{failing.name}: {failing.detail}" if failing.detail else failing.name
 
+    @property
+    def judged_as(self) -> str:
+        """The route whose wrong rate a check of this counts for: that of what would have been served, or another."""
+        trusted = all(c.holds for c in self.conditions if c.name == "trusted")
+        return self.route if trusted else f"{self.route}, not trusted"
+
     def proposes(self) -> bool:
         """Whether it says a whole call, trusted or not, so that a model's can be compared with it."""
         return self.capability is not None and not any(

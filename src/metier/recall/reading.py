@@ -108,7 +108,8 @@ def _choices(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, l
         if not isinstance(inner, dict):
             continue
         whole = f"{path}.{name}" if path else name
-        listed = inner.get("enum")
+        items = inner.get("items")
+        listed = items.get("enum") if isinstance(items, dict) else inner.get("enum")
         if isinstance(listed, list) and len(listed) <= MAX_CHOICES:
             yield whole, [value for value in listed if isinstance(value, str)]
         yield from _choices(inner, whole)

@@ -178,7 +178,7 @@ def _of(spans: Sequence[Span], kind: str) -> list[Span]:
 def _chosen(spans: Iterable[Span]) -> list[Span]:
     """Of spans that overlap the longest, of those with the same words the one of the first kind; in their order."""
     taken: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.begin - s.end, _rank(s.kind), s.begin)):
+    for span in sorted(spans, key=lambda s: (s.begin - s.end, _rank(s.kind), s.begin, s.kind)):
         if all(span.end <= other.begin or other.end <= span.begin for other in taken):
             taken.append(span)
     return sorted(taken, key=lambda s: s.begin)
