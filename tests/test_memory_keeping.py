@@ -401,3 +401,29 @@ def test_a_kill_at_any_moment_leaves_all_that_was_learned_and_nothing_broken(
     with Runtime.open(library.path) as runtime:
         assert runtime.journal.verify()[1] is None
         assert {row["answer"] for row in MemoryKeeper(runtime).listed()} == {ANSWER}
+
+
+def test_what_comes_back_has_its_templates_and_what_models_said_of_them(library: Library) -> None:
+    names = ("John Smith", "Ann Lee")
+    calls = [[runs("get_salary_details", name=name), {"content": ANSWER}] for name in names]
+    with Runtime.open(library.path, model=ScriptedModel([reply for call in calls for reply in call])) as runtime:
+        for name in names:
+            assert runtime.run_sync(f'Look up the salary of "{name}"').route == "model"
+    before, said = by_template(library), checks(library)
+    assert before == ("template", {"name": "Bob Ray"})
+    assert said
+    for path in library.state.glob("memory.sqlite*"):
+        path.unlink()
+    assert by_template(library) == before
+    assert checks(library) == said
+
+
+def by_template(library: Library) -> tuple[str | None, Any]:
+    with Runtime.open(library.path) as runtime:
+        decision = runtime.decide('Look up the salary of "Bob Ray"')
+        return decision.route, decision.serves.input if decision.serves else None
+
+
+def checks(library: Library) -> list[Any]:
+    with closing(sqlite3.connect(library.state / "memory.sqlite")) as db:
+        return db.execute("SELECT at, route, capability, signature, agreed FROM checks ORDER BY seq").fetchall()
