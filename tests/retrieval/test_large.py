@@ -106,6 +106,28 @@ def test_two_rough_looks_lose_hardly_any_of_the_best_ten(tmp_path: Path, monkeyp
     assert np.mean(kept) >= 0.99
 
 
+def test_long_documents_of_many_solved_tasks_rank_as_the_exact_index_ranks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capabilities = made_up(400)
+    draw = random.Random(4)
+    told = made_up(9000, seed=5)
+    solved = {c.id: tuple(other.summary for other in draw.sample(told, 60)) for c in capabilities}
+    exact = CapabilityIndex(None, WORDLLAMA)
+    exact.refresh(capabilities, solved)
+    documents = [document(capability, solved[capability.id]) for capability in capabilities]
+    vectors = Meaning(VectorStore(None, WORDLLAMA.name), WORDLLAMA).vectors(documents)
+    entries = zip(capabilities, documents, vectors, strict=True)
+    index = filled(tmp_path, [row(c.id, vector, entry.words(c.id)) for c, entry, vector in entries])
+    for name, rows in (("FIRST", 100), ("CLAUSE", 30), ("SECOND", 60)):
+        monkeypatch.setattr(coarse, name, rows)
+    kept = []
+    for entry in draw.sample(told, 30):
+        best = exact.nearest(entry.summary, 5)
+        kept += [score >= best[-1][1] - 2e-6 for _, score in index.nearest(query(entry.summary), 5)]
+    assert np.mean(kept) >= 0.95
+
+
 def test_a_row_that_is_put_in_taken_out_or_replaced_ranks_as_if_it_had_always_been_so(tmp_path: Path) -> None:
     rows = rows_of(made_up(300))
     other = rows_of([Capability(id="water_plants", summary="Water the plants on the roof.", binary="a.wasm")])[0]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metier.retrieval.fusion import fuse
-from metier.retrieval.rows import CODE_BITS, CODE_WORDS, Index, Query, Rows, Weights
+from metier.retrieval.rows import CODE_BITS, CODE_WORDS, IMPACT_STEPS, Index, Query, Rows, Weights
 
 FIRST = 8_192
 """Rows that the first look keeps, by distance; about as many again by words."""
@@ -59,7 +59,9 @@ def _first(
     for part, holds in enumerate(weights.holds):
         spans = [(slot, slice(*rows.starts[term : term + 2])) for slot, term in read if holds[slot]]
         for slot, span in spans:
-            total[rows.posting_rows[span]] += rows.posting_impacts[span] * np.float32(weights.rarities[slot] / 255)
+            total[rows.posting_rows[span]] += rows.posting_impacts[span] * np.float32(
+                weights.rarities[slot] / IMPACT_STEPS
+            )
         if part == 0:
             touched = np.flatnonzero(total > 0)
             lexical = weights.normalised(total[touched], 0)

@@ -22,6 +22,8 @@ ID = np.dtype("S64")
 """An id has at most 63 characters, all ASCII."""
 CODE_BITS = 256
 CODE_WORDS = CODE_BITS // 64
+IMPACT_STEPS = 100
+"""Steps of an impact from 0 to 1. Where documents are long it may come to some 2; 2.55 is the most that a byte says."""
 _FEW = 64
 """Up to so many vectors are projected on one thread."""
 
@@ -156,7 +158,7 @@ class Rows:
     """Where the postings of each term begin, and the end of the last."""
     posting_rows: NDArray[np.int32]
     posting_impacts: NDArray[np.uint8]
-    """In 255ths, rounded: the postings are for a rough look."""
+    """In steps of 1 / IMPACT_STEPS, rounded: the postings are for a rough look."""
     pairs: Tokens
     """The tokens of all pairs, ascending."""
     pair_frequencies: NDArray[np.uint32]

@@ -22,6 +22,7 @@ from metier.retrieval.lexical import impact
 from metier.retrieval.rows import (
     CODE_WORDS,
     ID,
+    IMPACT_STEPS,
     PAIR,
     Damaged,
     Index,
@@ -34,7 +35,7 @@ from metier.retrieval.rows import (
 )
 
 MANIFEST = "segment.json"
-LAYOUT = 1
+LAYOUT = 2
 SAMPLE = 16_384
 """Vectors that the middle of a segment is worked out from."""
 _CHUNK = 65_536
@@ -234,7 +235,7 @@ class _Making:
             shares = impact(self.counts[places], self.lengths[owners], average or 1.0)
             key = self.tokens[places].astype(np.uint64) << np.uint64(_ROW_BITS + 8)
             key |= owners.astype(np.uint64) << np.uint64(8)
-            key |= np.rint(shares * 255).astype(np.uint64)
+            key |= np.minimum(np.rint(shares * IMPACT_STEPS), 255).astype(np.uint64)
             keys[at : at + len(key)] = key
             at += len(key)
         keys.sort()
