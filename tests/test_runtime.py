@@ -306,10 +306,10 @@ def test_the_model_is_told_when_probably_nothing_fits(opened: Opened) -> None:
 def test_what_a_score_is_worth_is_learned_from_solved_tasks(opened: Opened) -> None:
     runtime = opened(runs("get_salary_details", name="John"), {"content": "85000 USD."})
     scores = [score for _, score in runtime.nearest(TASK)]
-    before = runtime.chances(scores)
+    before = runtime.finder.chances(scores)
     runtime.run_sync(TASK)
-    assert runtime.chances(scores)[0] > before[0]
-    assert opened().chances(scores) == runtime.chances(scores)
+    assert runtime.finder.chances(scores)[0] > before[0]
+    assert opened().finder.chances(scores) == runtime.finder.chances(scores)
 
 
 def test_an_answer_that_compares_two_runs_is_not_remembered_as_one(opened: Opened) -> None:

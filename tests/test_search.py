@@ -179,7 +179,7 @@ def test_a_task_that_was_solved_is_recalled_and_an_example_counts_as_one(path: P
 
 
 def test_a_sample_stands_for_what_cannot_be_shown(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    capabilities, vectors = runtime.embedded()
+    capabilities, vectors = runtime.finder.embedded()
     assert len(capabilities) == len(vectors) == len(SUMMARIES)
-    assert runtime.embedded()[0] is capabilities
-    assert runtime.alike() == []
+    assert runtime.finder.embedded()[0] is capabilities
+    assert runtime.finder.alike() == []

@@ -8,13 +8,12 @@ run explains is remembered, so that tomorrow the same task takes the first way.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,38 +34,31 @@ from metier.errors import (
     SetupMissing,
     UsageError,
 )
+from metier.finding import Finder
 from metier.grounding import ground
 from metier.journal import FORGOTTEN, new_run_id
 from metier.keeping import Keeping
 from metier.library import Library
 from metier.memory import Check, SolvedTask, TaskMemory, answer_from, task_key
-from metier.model import ChatModel, chat_model, provider_embed, resolve_models
-from metier.outcomes import Exists, Failed, Mutated, Mutation, NotMutated, Ran, Waits
+from metier.model import ChatModel, chat_model, resolve_models
+from metier.outcomes import Failed, Mutation, Ran
 from metier.permissions import Permissions
-from metier.prompts import clipped
 from metier.recall import Decision, Lesson, Recall
 from metier.recall.entities import Entities
 from metier.recall.trust import Trust
 from metier.replay import Comparison, replay
 from metier.runs import Runs
 from metier.sandbox.box import Box
-from metier.watching import Watcher, told
+from metier.watching import Emit, Watcher, run_ended, told, told_of_its_end
 from metier.workforce import Workforce
 
 if TYPE_CHECKING:
     from metier.agent_tools import Framework
     from metier.mutation import Demand, Mutator, PendingDrafts
-    from metier.retrieval.calibration import Calibration
-    from metier.retrieval.embedders import Embedder, Vectors
-    from metier.retrieval.index import CapabilityIndex
-    from metier.search import LargeSearch
-    from metier.spaces import Spaces
 
 log = logging.getLogger(__name__)
 
 MAX_TASK_CHARACTERS = 100_000
-ALIKE, LIKENESS = 8, 0.5
-"""Of one capability at most so many count as nearly the same, from such a cosine on."""
 
 NO_MODEL = """\
 memory has no answer to this task, and no model is set.
@@ -101,7 +93,6 @@ class Answer:
     """What memory learned of it."""
 
 
-Emit = Callable[[events.Event], None]
 Result = TypeVar("Result")
 
 
@@ -127,7 +118,6 @@ class Runtime:
         self.model = model
         self._mutation_model = mutation_model or model
         self._tester_model = tester_model or self._mutation_model
-        self._embedding = embedding
         self._approver = approver
         self._runs = Runs(library, settings, box, now)
         self.workforce = Workforce.of(self._runs, workers) if workers else None
@@ -137,6 +127,7 @@ class Runtime:
         self.keeping = Keeping.of(library.path, settings)
         self.memory = TaskMemory(self._state, keeping=self.keeping, journaled=self._journaled)
         self.aliases = Aliases(library)
+        self.finder = Finder(library, self.memory, self.aliases, self._state, embedding, settings.model)
         self.recall = Recall(
             self.memory,
             library,
@@ -144,12 +135,8 @@ class Runtime:
             Entities(root_paths(library.path, settings), settings.stores, library.path, settings.policy.ceiling),
             Trust(self.memory, settings.recall.delta, settings.recall.shadow),
             writes=settings.agent.recall_writes,
-            known=self._known,
+            known=self.finder.known,
         )
-        self._small: Spaces[CapabilityIndex] | None = None
-        self._large: Spaces[LargeSearch] | None = None
-        self._calibration: Calibration | None = None
-        self._lock = threading.RLock()
         self.watchers: list[Watcher] = []
 
     @classmethod
@@ -281,11 +268,11 @@ class Runtime:
         if self.model is None:
             raise SetupMissing(_no_model(candidates))
         scores = [score for _, score in candidates]
-        unfit = self.nothing_fits(scores)
+        unfit = self.finder.nothing_fits(scores)
         attempt = Attempt(self, self.model, task, run_id, [c for c, _ in candidates], emit, allow_writes, unfit)
         text = await attempt.work()
         if not (attempt.withheld or attempt.waiting) and candidates:
-            self._calibrated().learn(scores, candidates[0][0].id in {run.capability for run in attempt.ran})
+            self.finder.learn(scores, right=candidates[0][0].id in {run.capability for run in attempt.ran})
         explained_by, lesson = self._remember(task, text, attempt, decision)
         return Answer(
             text,
@@ -396,7 +383,7 @@ class Runtime:
         tell = told(lambda _: None, self.watchers)
         tell(events.RunStarted(capability.id, capability.version, input))
         outcome = self._execute(capability, input, grant=grant, task_run_id=task_run_id)
-        tell(_run_ended(outcome))
+        tell(run_ended(outcome))
         return outcome
 
     def _execute(
@@ -429,7 +416,7 @@ class Runtime:
     async def _run_off_loop(self, capability: Capability, input: Any, run_id: str, emit: Emit) -> Ran | Failed:
         emit(events.RunStarted(capability.id, capability.version, input))
         outcome = await asyncio.to_thread(self._execute, capability, input, task_run_id=run_id)
-        emit(_run_ended(outcome))
+        emit(run_ended(outcome))
         return outcome
 
     async def run_or_mend(
@@ -461,125 +448,7 @@ class Runtime:
 
     def nearest(self, task: str, k: int = 4) -> list[tuple[Capability, float]]:
         """The k live capabilities nearest to a task, best first, each with its score."""
-        if self.library.is_large():
-            found = self._searches().serving().nearest(task, k)
-            self._searches().completed()
-            return found
-        known = self.library.capabilities()
-        live = {c.id: c for c in known if c.live}
-        with self._lock:
-            index = self._indexes().serving()
-            index.refresh(live.values(), self._solved(known))
-            self._indexes().completed()
-            return [(live[id], score) for id, score in index.nearest(task, k)]
-
-    def chances(self, scores: Sequence[float]) -> list[float]:
-        """The probability of each of the nearest to be a right one for its task, learned from this library's tasks.
-
-        `scores` are theirs, as `nearest` gives them, of two capabilities at least where the library has two.
-        """
-        return self._calibrated().chances(scores)
-
-    def nothing_fits(self, scores: Sequence[float]) -> bool:
-        """Whether probably none of the nearest, which have these scores, does its task."""
-        from metier.retrieval.calibration import NOTHING_FITS
-
-        return max(self.chances(scores), default=0.0) < NOTHING_FITS
-
-    def _calibrated(self) -> Calibration:
-        from metier.retrieval.calibration import Calibration
-
-        with self._lock:
-            if self._calibration is None:
-                self._calibration = Calibration(self._state, self._embedding)
-            return self._calibration
-
-    def alike(self) -> list[tuple[Capability, Capability, float]]:
-        """Pairs of live capabilities that mean nearly the same, the likest first; whether they do the same is open.
-
-        Those of a large library are too many to be compared; a log line says so.
-        """
-        if self.library.is_large():
-            log.warning("%s is too large to compare all its capabilities with each other", self.library.path)
-            return []
-        known = self.library.capabilities()
-        live = {c.id: c for c in known if c.live}
-        with self._lock:
-            index = self._indexes().serving()
-            index.refresh(live.values(), self._solved(known))
-            pairs = index.alike(ALIKE, LIKENESS)
-        return [(live[a], live[b], cosine) for a, b, cosine in pairs]
-
-    def embedded(self) -> tuple[Sequence[Capability], Vectors]:
-        """The live capabilities and their unit vectors, a row each; the same objects until something changes.
-
-        Of a large library, a sample.
-        """
-        if self.library.is_large():
-            return self._searches().serving().sample()
-        known = self.library.capabilities()
-        with self._lock:
-            index = self._indexes().serving()
-            index.refresh([c for c in known if c.live], self._solved(known))
-            return index.embedded()
-
-    def _known(self, task: str) -> list[Capability]:
-        """The capabilities that memory may know something of for a task: all, or of a large library those that solved
-        anything, what aliases lead to, and the nearest."""
-        if not self.library.is_large():
-            return self.library.capabilities()
-        known = {capability.id: capability for capability in self.library.aliased()}
-        with contextlib.suppress(MetierError):  # without the embedder, exact tasks are still known
-            known |= {capability.id: capability for capability, _ in self.nearest(task, ALIKE)}
-        for id in self.memory.counts():
-            with contextlib.suppress(LibraryError):
-                known[id] = self.library.get(id)
-        return list(known.values())
-
-    def _solved(self, known: Iterable[Capability]) -> Mapping[str, tuple[str, ...]]:
-        """The solved tasks by the capability that answers them now; those of an alias go with what answers for it."""
-        solved = self.memory.solved()
-        for id, alias in self.aliases.among(known).items():
-            own = (example.task for example in alias.old.examples if example.task)
-            tasks = (*own, *solved.get(id, ()), *solved.get(alias.kept.id, ()))
-            solved = {**solved, alias.kept.id: tasks}
-        return solved
-
-    def _indexes(self) -> Spaces[CapabilityIndex]:
-        if self._small is None:
-            from metier.retrieval.index import CapabilityIndex
-            from metier.spaces import Spaces
-
-            def complete(index: CapabilityIndex) -> None:
-                known = self.library.capabilities()
-                index.refresh([c for c in known if c.live], self._solved(known))
-
-            self._small = Spaces(
-                self._state, self._embedding, lambda name: CapabilityIndex(self._state, self._embedder(name)), complete
-            )
-        return self._small
-
-    def _searches(self) -> Spaces[LargeSearch]:
-        with self._lock:
-            if self._large is None:
-                from metier.search import LargeSearch
-                from metier.spaces import Spaces
-
-                def open(name: str) -> LargeSearch:
-                    return LargeSearch(self.library, self._embedder(name), self._solved)
-
-                self._large = Spaces(self._state, self._embedding, open, lambda search: search.catch_up())
-            return self._large
-
-    def _embedder(self, name: str) -> Embedder:
-        from metier.retrieval.embedders import ProviderEmbedder, WordLlamaEmbedder
-        from metier.retrieval.local_models import local_embedder
-
-        if name == "wordllama":
-            return WordLlamaEmbedder()
-        if local := local_embedder(name):
-            return local
-        return ProviderEmbedder(name, lambda texts: provider_embed(name, texts, self.settings.model))
+        return self.finder.nearest(task, k)
 
     # Mutation
 
@@ -631,7 +500,7 @@ class Runtime:
             tester=self._tester_model,
             demand=demand,
         )
-        return await _told_of_its_end(work, emit)
+        return await told_of_its_end(work, emit)
 
     async def repair(self, id: str, emit: Emit) -> tuple[Mutation, int, int]:
         """Has a capability mended that broke its contract; the outcome, with model calls and tokens spent.
@@ -654,7 +523,7 @@ class Runtime:
         emit = told(emit, self.watchers)
         emit(events.MutationStarted(f"repair {parent.capability.name}", parent.capability.name))
         work = self.mutator().repair(author, parent, failures, current.version, emit, tester=self._tester_model)
-        return await _told_of_its_end(work, emit)
+        return await told_of_its_end(work, emit)
 
     # The same for those who do not write async code
 
@@ -703,11 +572,7 @@ class Runtime:
             self.workforce.close()
         self._runs.close()
         self.memory.close()
-        for spaces in (self._small, self._large):
-            if spaces is not None:
-                spaces.close()
-        if self._calibration is not None:
-            self._calibration.close()
+        self.finder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -720,37 +585,6 @@ class Runtime:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await asyncio.to_thread(self.close)
-
-
-def _run_ended(outcome: Ran | Failed) -> events.RunEnded:
-    said = outcome.output_text if isinstance(outcome, Ran) else outcome.error
-    ok = isinstance(outcome, Ran)
-    return events.RunEnded(outcome.capability, outcome.version, ok, clipped(said, 300), outcome.seconds)
-
-
-async def _told_of_its_end(
-    work: Coroutine[Any, Any, tuple[Mutation, int, int]], emit: Emit
-) -> tuple[Mutation, int, int]:
-    """A mutation, whose end is told whatever it is."""
-    ended = events.MutationEnded("failed", None)
-    try:
-        outcome, asked, tokens = await work
-        ended = _mutation_ended(outcome)
-        return outcome, asked, tokens
-    finally:
-        emit(ended)
-
-
-def _mutation_ended(outcome: Mutation) -> events.MutationEnded:
-    match outcome:
-        case Mutated():
-            return events.MutationEnded("published", outcome.capability.id)
-        case Exists():
-            return events.MutationEnded("exists", outcome.capability.id)
-        case Waits():
-            return events.MutationEnded("waits", outcome.capability)
-        case NotMutated():
-            return events.MutationEnded("nothing", None)
 
 
 def _check_task(task: str) -> None:

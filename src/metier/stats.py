@@ -96,7 +96,9 @@ def _library(runtime: Runtime, known: Sequence[Capability]) -> dict[str, Any]:
 def _alike(runtime: Runtime) -> set[str]:
     """The live capabilities that mean nearly the same as another one, where one could answer for the other by its
     contract. Whether they do the same is for `metier tidy` to find out."""
-    pairs = ((a, b) for a, b, _ in runtime.alike() if can_answer(a, b, {}) is None or can_answer(b, a, {}) is None)
+    pairs = (
+        (a, b) for a, b, _ in runtime.finder.alike() if can_answer(a, b, {}) is None or can_answer(b, a, {}) is None
+    )
     return {capability.id for pair in pairs for capability in pair}
 
 

@@ -20,7 +20,7 @@ def command(cli: Cli, task: tuple[str, ...], k: int) -> None:
         raise UsageError("the task is empty; say what to look for, as in: metier search salary")
     with opened(cli) as runtime:
         near = runtime.nearest(text, max(k, 2))
-        chances = runtime.chances([score for _, score in near])
+        chances = runtime.finder.chances([score for _, score in near])
     found = [(c, score, chance) for (c, score), chance in zip(near, chances, strict=True)][:k]
     if cli.as_json:
         print_json(

@@ -100,7 +100,7 @@ class Duplicates:
             program = self._program(capability)
             if program is not None and first.setdefault(program, capability) is not capability:
                 found.setdefault(capability.id, []).append(first[program])
-        for one, other, _ in self._runtime.alike():
+        for one, other, _ in self._runtime.finder.alike():
             if one.id in place and other.id in place:
                 better, worse = sorted((one, other), key=lambda c: place[c.id])
                 if better not in found.setdefault(worse.id, []):

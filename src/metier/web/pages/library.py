@@ -135,7 +135,7 @@ class LibraryPages:
     def _atlas(self) -> Atlas:
         """The map, drawn again when the embeddings are other ones."""
         with self._drawing:
-            capabilities, vectors = self._runtime.embedded()
+            capabilities, vectors = self._runtime.finder.embedded()
             if self._drawn is None or self._drawn[0] is not vectors:
                 ids, summaries = [c.id for c in capabilities], [c.summary for c in capabilities]
                 self._drawn = (vectors, atlas(ids, summaries, vectors))
