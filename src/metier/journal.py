@@ -334,6 +334,16 @@ class Journal:
         rows = self._store.read(query, (capability.id, capability.sha256, schemas.compact(_storable(input))))
         return int(rows[0][0]) if rows else 0
 
+    def done(self, task_run_id: str, capability: str, input: Any) -> str | None:
+        """What a capability said when it ran well on an input for a task, by that task's run id; None where it did
+        not."""
+        rows = self._store.read(
+            "SELECT output FROM runs WHERE task_run_id = ? AND capability = ? AND input = ? AND kind IS NULL"
+            " ORDER BY seq DESC LIMIT 1",
+            (task_run_id, capability, schemas.compact(_storable(input))),
+        )
+        return str(rows[0][0]) if rows else None
+
     def recorded_inputs(self, capability: Capability, limit: int, *, earlier: bool = False) -> Iterator[Recorded]:
         """The latest runs of a version on so many different inputs, newest first, one for each; those that ended well
         or with an error of the program's own. With `earlier`, those of other versions follow where there are fewer.

@@ -189,11 +189,14 @@ class Runtime:
 
     # Solving a task
 
-    async def run(self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False) -> Answer:
+    async def run(
+        self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False, run_id: str | None = None
+    ) -> Answer:
         """Solves a task.
 
         `emit` hears each event as it happens. `allow_writes` lets memory repeat a task that changes data, and the model
-        change data after it has seen what programs returned.
+        change data after it has seen what programs returned. A caller who may have to ask again, after a crash, names
+        the task by a `run_id` of its own: what memory changed under that name is not done a second time.
 
         Raises:
             UsageError: the task is empty or too long.
@@ -202,12 +205,12 @@ class Runtime:
             SetupMissing: memory has no answer and there is no model.
             ModelError: the model's endpoint fails, or it does not come to an answer.
         """
-        run_id, emit = new_run_id(), told(emit, self.watchers)
+        named, run_id, emit = run_id is not None, run_id or new_run_id(), told(emit, self.watchers)
         _check_task(task)
         emit(events.TaskStarted(run_id, task))
         try:
             decision = self.decide(task, allow_writes=allow_writes)
-            answer = await self._recall(decision, run_id, emit) or await self._solve(
+            answer = await self._recall(decision, run_id, emit, named=named) or await self._solve(
                 task, run_id, emit, allow_writes, decision
             )
         except (MetierError, asyncio.CancelledError) as error:
@@ -234,7 +237,7 @@ class Runtime:
         """What memory would do with a task, and why; nothing is executed."""
         return self.recall.decide(task, self.now(), allow_writes=allow_writes)
 
-    async def _recall(self, decision: Decision, run_id: str, emit: Emit) -> Answer | None:
+    async def _recall(self, decision: Decision, run_id: str, emit: Emit, *, named: bool) -> Answer | None:
         """The answer from memory, or None where it has none: a version that solved such a task, and no model."""
         capability, remembered, way = decision.capability, decision.remembered, decision.route
         checked = way is not None and self.model is not None and self.recall.trust.sampled()
@@ -251,6 +254,10 @@ class Runtime:
                 "data; repeat with --allow-writes to have it done"
             )
         emit(events.Recalled(capability.id, capability.version, remembered.input, way))
+        if named and capability.effects == "write":
+            done = self.journal.done(run_id, capability.id, remembered.input)
+            if done is not None:
+                return Answer(answer_from(remembered, done, json.loads(done)), run_id, "recall")
         outcome, asked, tokens = await self.run_or_mend(capability, remembered.input, run_id, emit)
         if isinstance(outcome, Failed):
             if self.model is None:
@@ -527,9 +534,11 @@ class Runtime:
 
     # The same for those who do not write async code
 
-    def run_sync(self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False) -> Answer:
+    def run_sync(
+        self, task: str, *, emit: Emit = lambda _: None, allow_writes: bool = False, run_id: str | None = None
+    ) -> Answer:
         """`run`, from code that is not async; also where an event loop is running already."""
-        return _blocking(self.run(task, emit=emit, allow_writes=allow_writes))
+        return _blocking(self.run(task, emit=emit, allow_writes=allow_writes, run_id=run_id))
 
     def mutate_sync(
         self, task: str, parent: str | None, emit: Emit, *, demand: Demand | None = None

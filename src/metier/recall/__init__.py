@@ -70,9 +70,9 @@ class Recall:
         aliases = self._aliases.among(known)
         conditions = Conditions(self._entities, self.trust, now, writes=allow_writes or self._writes)
         with self._lock:
-            words = words_of(task)
-            reader = Reader(words, now, live, self._entities)
             self._refresh()
+            words = words_of(task)
+            reader = Reader(words, now, live, self._entities, self._families.choices.known)
             return self._decided(task, words, reader, live, aliases, conditions)
 
     def _decided(
@@ -143,7 +143,7 @@ class Recall:
             fit = next(
                 f for f in fits if f.family.capability == capability.id and f.family.template == induced.template
             )
-            return fit.family.arguments(fit.spans), Condition("by the clock", True, "worked out again")
+            return self._families.arguments(fit), Condition("by the clock", True, "worked out again")
         except Unexplained as error:
             return remembered.input, Condition("by the clock", False, str(error))
         except (ValueError, KeyError, TypeError, StopIteration):
@@ -157,16 +157,20 @@ class Recall:
         fits = [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
         if not fits:
             return self._no_family(reader), None, None
-        made = [_made(fit) for fit in fits]
-        best = max(fits, key=lambda fit: fit.literal)
-        arguments, problem = made[fits.index(best)]
+        made = [self._made(fit) for fit in fits]
+        says = [
+            (fit.family.capability, problem, None if problem else schemas.canonical(arguments))
+            for fit, (arguments, problem) in zip(fits, made, strict=True)
+        ]
+        first = max(range(len(fits)), key=lambda index: fits[index].literal)
         rivals = [
             fit
-            for fit, (other, wrong) in zip(fits, made, strict=True)
-            if fit.literal == best.literal
-            and (fit.family.capability, wrong, None if wrong else schemas.canonical(other))
-            != (best.family.capability, problem, None if problem else schemas.canonical(arguments))
+            for fit, said in zip(fits, says, strict=True)
+            if fit.literal == fits[first].literal and said != says[first]
         ]
+        arguments, problem = made[first]
+        alike = [fit for fit, said in zip(fits, says, strict=True) if said == says[first]]
+        best = max(alike, key=lambda fit: (self._is_trusted(fit, conditions), fit.literal))
         solved = best.family.latest
         capability, arguments = self._now_serving(solved, arguments, aliases)
         holding = [
@@ -190,6 +194,17 @@ class Recall:
             signature=best.family.signature(),
         )
         return way, capability, self._memory.wording(solved.key, reader.words.text, arguments)
+
+    def _is_trusted(self, fit: Fit, conditions: Conditions) -> bool:
+        trusted = conditions.trusted("template", fit.family, self._families.agreed(fit.family))
+        return trusted.holds and conditions.goes_together(fit.family).holds
+
+    def _made(self, fit: Fit) -> tuple[Any, str | None]:
+        """The arguments that a family makes, or why it makes none."""
+        try:
+            return self._families.arguments(fit), None
+        except Unexplained as error:
+            return None, str(error)
 
     def _now_serving(self, solved: Solved, arguments: Any, aliases: Mapping[str, Alias]) -> tuple[Capability, Any]:
         alias = aliases.get(solved.capability)
@@ -239,7 +254,9 @@ class Recall:
                 agreed = way.capability == ran.capability and _same_arguments(way.input, ran.input)
                 checks.append(self.trust.checked(way.judged_as, way.capability, way.signature, agreed=agreed))
         words = words_of(task)
-        reader = Reader(words, now, {capability.id: capability}, AsRead(self._entities, ran))
+        reader = Reader(
+            words, now, {capability.id: capability}, AsRead(self._entities, ran), self._families.choices.known
+        )
         induced: str | None = None
         if len(words.words) <= MAX_WORDS:
             try:
@@ -269,14 +286,6 @@ class Recall:
                 continue
             self._families.add(Solved(capability, version, induced, day, data or "", key))
         self._state = (rewritten, latest)
-
-
-def _made(fit: Fit) -> tuple[Any, str | None]:
-    """The arguments that a family makes, or why it makes none."""
-    try:
-        return fit.family.arguments(fit.spans), None
-    except Unexplained as error:
-        return None, str(error)
 
 
 def _unsaid(task: str, remembered: Remembered) -> list[Any]:

@@ -5,11 +5,13 @@ They share one tree of words and slots, so that a task is followed through it on
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from metier.recall.choices import Choices
 from metier.recall.slots import Span
 from metier.recall.templates import Induced, Path, Reading, Template, fill, in_common
 
@@ -62,11 +64,11 @@ class Family:
                 return "the same words were seen to make other arguments"
         return None
 
-    def arguments(self, spans: Sequence[Span]) -> Any:
-        """What it makes of a task with these words in its slots. Raises Unexplained."""
+    def common(self) -> Mapping[Path, frozenset[Reading]]:
+        """The readings of each argument that all its solved tasks have in common."""
         if self._common is None:
             self._common = in_common([solved.induced.bindings for solved in self.solved])
-        return fill(self._common, self.latest.induced.fixed, spans)
+        return self._common
 
     def signature(self) -> str:
         """What it says of the arguments, whatever its words: which kinds of slot they come from, and the fixed ones."""
@@ -101,8 +103,16 @@ class Families:
     def __init__(self) -> None:
         self._root = _Node()
         self._agreed: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+        self._seen: dict[Context, frozenset[Reading]] = {}
+        self.choices = Choices()
 
     def add(self, solved: Solved) -> None:
+        """Takes in one solved task, and what it teaches of the words of others."""
+        self._insert(solved)
+        for opened in self.choices.learn(solved.capability, solved.induced):
+            self._insert(dataclasses.replace(solved, induced=opened))
+
+    def _insert(self, solved: Solved) -> None:
         node = self._root
         kinds = iter(solved.induced.template.kinds)
         for word in solved.induced.template.words:
@@ -115,6 +125,25 @@ class Families:
         seen = self._agreed.setdefault((solved.capability, signature(solved.induced)), set())
         if len(seen) < KEPT:
             seen.add(solved.induced.said)
+        for path, readings in solved.induced.bindings.items():
+            found = context(solved.capability, solved.induced.template, path, readings)
+            if found is not None:
+                own = _unplaced(readings)
+                before = self._seen.get(found)
+                self._seen[found] = own if before is None else in_common([{path: before}, {path: own}])[path]
+
+    def arguments(self, fit: Fit) -> Any:
+        """What a family makes of a task. Raises Unexplained.
+
+        Readings that other wordings of the same argument, after the same word, have ruled out are not considered.
+        """
+        family = fit.family
+        common = dict(family.common())
+        for path, readings in common.items():
+            found = context(family.capability, family.template, path, readings)
+            if found is not None:
+                common[path] = frozenset(r for r in readings if _unplaced([r]) <= self._seen[found]) or readings
+        return fill(common, family.latest.induced.fixed, fit.spans)
 
     def agreed(self, family: Family) -> int:
         """How many solved tasks with other words in their slots say the same of the arguments, beyond the first."""
@@ -163,6 +192,30 @@ def _below(node: _Node) -> Iterator[Family]:
             return
         node = branches[0]
     yield from node.families.values()
+
+
+Context = tuple[str, Path, tuple[tuple[str, str | None], ...]]
+"""An argument of a capability, with the kinds of the slots that say it and the word before each."""
+
+
+def context(capability: str, template: Template, path: Path, readings: Iterable[Reading]) -> Context | None:
+    """Where an argument is said; None where that is open."""
+    placed = {tuple(index for index, _ in parts) for parts, _ in readings}
+    if len(placed) != 1:
+        return None
+    slots = [at for at, word in enumerate(template.words) if word is None]
+    return (
+        capability,
+        path,
+        tuple(
+            (template.kinds[index], template.words[slots[index] - 1] if slots[index] else "") for index in placed.pop()
+        ),
+    )
+
+
+def _unplaced(readings: Iterable[Reading]) -> frozenset[Reading]:
+    """Readings without which slots they are of."""
+    return frozenset((tuple((number, way) for number, (_, way) in enumerate(parts)), form) for parts, form in readings)
 
 
 def signature(induced: Induced) -> str:

@@ -11,22 +11,23 @@ MONTHS = "january february march april may june july august september october no
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 
 _MONTH = "|".join([*MONTHS, *(month[:3] for month in MONTHS), "sept"])
-_YEAR = r"(?:,?\s+(?P<year>(?:19|20)\d\d))?"
-_ISO = re.compile(r"(?<![\w/-])(\d{4})-(\d\d)-(\d\d)(?![\w/-])")
+_YEAR = r"(?:,?\s+(?P<year>(?:19|20)[0-9][0-9]))?"
+_ISO = re.compile(r"(?<![\w/-])([0-9]{4})-([0-9][0-9])-([0-9][0-9])(?![\w/-])")
 _MONTH_DAY = re.compile(
-    rf"(?<!\w)(?P<month>{_MONTH})\.?\s+(?:the\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?![\w:]|[.,]\d){_YEAR}(?!\w)",
+    rf"(?<!\w)(?P<month>{_MONTH})\.?\s+(?:the\s+)?(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?(?![\w:]|[.,][0-9]){_YEAR}(?!\w)",
     re.IGNORECASE,
 )
 _DAY_MONTH = re.compile(
-    rf"(?<![\w.,:/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month>{_MONTH})\b{_YEAR}(?!\w)", re.IGNORECASE
+    rf"(?<![\w.,:/-])(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month>{_MONTH})\b{_YEAR}(?!\w)",
+    re.IGNORECASE,
 )
-_SLASHES = re.compile(r"(?<![\w./-])(\d{1,2})/(\d{1,2})/(\d{4})(?![\w/-])")
+_SLASHES = re.compile(r"(?<![\w./-])([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})(?![\w/-])")
 _WEEKDAY = re.compile(rf"(?<!\w)({'|'.join(WEEKDAYS)})(?!\w)", re.IGNORECASE)
 _NEAR = {"today": 0, "tomorrow": 1, "yesterday": -1}
 _NEAR_DAY = re.compile(r"(?<!\w)(today|tomorrow|yesterday)(?!\w)", re.IGNORECASE)
 _CLOCK = re.compile(
-    r"(?<![\w.,/:-])(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::(?P<second>\d\d))?)?"
-    r"(?:\s?(?P<half>[ap])\.?m\.?(?!\w))?(?![\w/:%-]|[.,]\d)",
+    r"(?<![\w.,/:-])(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9][0-9])(?::(?P<second>[0-9][0-9]))?)?"
+    r"(?:\s?(?P<half>[ap])\.?m\.?(?!\w))?(?![\w/:%-]|[.,][0-9])",
     re.IGNORECASE,
 )
 _NOON = re.compile(r"(?<!\w)(noon|midday|midnight)(?!\w)", re.IGNORECASE)
@@ -137,7 +138,7 @@ TIME_FORMS: dict[str, Callable[[Any], Any]] = {
     "minute of day": lambda clock: clock.hour * 60 + clock.minute,
 }
 
-_DATED = re.compile(r"(?<!\d)(?:19|20)\d\d-?[01]\d(?:-?[0-3]\d)?(?!\d)")
+_DATED = re.compile(r"(?<![0-9])(?:19|20)[0-9][0-9]-?[01][0-9](?:-?[0-3][0-9])?(?![0-9])")
 
 
 def dated(value: Any) -> bool:

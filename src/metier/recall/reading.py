@@ -7,11 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from metier.capability import Capability
+from metier.recall.choices import Phrase, choice_kind
 from metier.recall.entities import AsRead, Entities, Source, entity_at
 from metier.recall.slots import Said, Span, typed_spans
 from metier.recall.words import Words, phrase
 
-MAX_CHOICES = 500
+MAX_CHOICES, MAX_CHOICE_WORDS = 500, 12
+
+
+SCOPE = frozenset(
+    "all any both each every everybody everyone everything except it me mine my no nobody none not nothing one only "
+    "other others same some that the them these they this those us you".split()
+)
+"""Words that say which or how many, and so are no names by themselves."""
+Known = Mapping[str, Mapping[Phrase, str | None]]
+"""What words were learned to mean, by kind of slot."""
 
 
 class Reader:
@@ -22,9 +32,14 @@ class Reader:
     """
 
     def __init__(
-        self, words: Words, now: datetime, live: Mapping[str, Capability], entities: Entities | AsRead
+        self,
+        words: Words,
+        now: datetime,
+        live: Mapping[str, Capability],
+        entities: Entities | AsRead,
+        known: Known,
     ) -> None:
-        self.words = words
+        self.words, self._known = words, known
         self._live, self._entities = live, entities
         self._typed: dict[tuple[str, int], list[Span]] = {}
         self._sources: dict[str, list[tuple[str, Source]]] = {}
@@ -57,6 +72,8 @@ class Reader:
             return
         ways: dict[int, list[tuple[str, Any]]] = {}
         for end, column, values in entity_at(self._sources_of(capability), self.words.words, begin):
+            if SCOPE.issuperset(self.words.words[begin:end]):
+                continue
             said = self.words.said(begin, end)
             own = ways.setdefault(end, [])
             own.append((f"entity.{column}.written", Said(said)))
@@ -86,12 +103,17 @@ class Reader:
         return self._sources[capability.id]
 
     def _choices_at(self, capability: Capability | None, begin: int) -> Iterator[Span]:
-        for path, choices in _choices(capability.input_schema if capability is not None else {}):
-            for value in choices:
-                words = phrase(value)
-                if words and self.words.words[begin : begin + len(words)] == words and capability is not None:
+        """What the contract lists for an argument, and what words were learned to mean; the first where both say."""
+        if capability is None:
+            return
+        said = self.words.words[begin : begin + MAX_CHOICE_WORDS]
+        for path, choices in _choices(capability.input_schema):
+            kind = choice_kind(capability.id, path)
+            listed = {phrase(value): value for value in choices}
+            learned = {words: value for words, value in self._known.get(kind, {}).items() if value is not None}
+            for words, value in {**learned, **listed}.items():
+                if words and said[: len(words)] == words:
                     end = begin + len(words)
-                    kind = f"choice {capability.id} {path}"
                     yield Span(begin, end, kind, (("choice.only", Said(value)),), self.words.said(begin, end))
 
 
@@ -101,15 +123,15 @@ def _stored(said: str, values: Collection[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _choices(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """The texts that a schema lists for an argument, with the path to it."""
+def _choices(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The texts that a schema lists for each argument, none where it lists none, with the path to it."""
     properties = schema.get("properties")
     for name, inner in properties.items() if isinstance(properties, dict) else ():
         if not isinstance(inner, dict):
             continue
-        whole = f"{path}.{name}" if path else name
+        whole = (*path, name)
         items = inner.get("items")
         listed = items.get("enum") if isinstance(items, dict) else inner.get("enum")
-        if isinstance(listed, list) and len(listed) <= MAX_CHOICES:
-            yield whole, [value for value in listed if isinstance(value, str)]
+        few = isinstance(listed, list) and len(listed) <= MAX_CHOICES
+        yield whole, [value for value in listed if isinstance(value, str)] if listed and few else []
         yield from _choices(inner, whole)

@@ -65,9 +65,11 @@ def _recognised(text: str, own: str, now: datetime) -> Iterator[Recognised]:
 
 # Numbers
 
-_ONE_MEANING = r"(?![1-9]\d{0,2}\.\d{3}(?!\d))"
+_ONE_MEANING = r"(?![1-9][0-9]{0,2}\.[0-9]{3}(?![0-9]))"
 """1.200 is a little more than one, or twelve hundred, depending on who writes it."""
-_NUMBER = re.compile(rf"(?<![\w.,:/])(?:(?<!\w)-)?{_ONE_MEANING}\d+(?:,\d{{3}})*(?:\.\d+)?(?![\w:/]|[.,]\d)")
+_NUMBER = re.compile(
+    rf"(?<![\w.,:/])(?:(?<!\w)-)?{_ONE_MEANING}[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?(?![\w:/]|[.,][0-9])"
+)
 _NAMED = {
     name: value
     for value, name in enumerate(
@@ -76,7 +78,7 @@ _NAMED = {
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100}
 _NAMED_NUMBER = re.compile(rf"(?<![\w-])({'|'.join(_NAMED)})(?![\w-])", re.IGNORECASE)
-_PERCENT = re.compile(rf"(?<![\w.,:/-]){_ONE_MEANING}(\d+(?:\.\d+)?)\s?%")
+_PERCENT = re.compile(rf"(?<![\w.,:/-]){_ONE_MEANING}([0-9]+(?:\.[0-9]+)?)\s?%")
 
 
 def _numbers(text: str) -> Iterator[Recognised]:
@@ -94,11 +96,11 @@ def _decimal(text: str) -> Decimal:
     return Decimal(text.replace(",", ""))
 
 
-# Durations: seconds, minutes and hours change into one another; days and longer do not, and stay words.
+# Durations: one in a unit that no solved task had is not known to be meant; days and longer stay words.
 
 _SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "h": 3600}
 _DURATION = re.compile(
-    rf"(?<![\w.,:/-])(?P<count>{_ONE_MEANING}\d+(?:\.\d+)?|half an|an|a|one|two|three|four|five|six)[ -]?"
+    rf"(?<![\w.,:/-])(?P<count>{_ONE_MEANING}[0-9]+(?:\.[0-9]+)?|one|two|three|four|five|six)[ -]?"
     r"(?P<unit>seconds?|secs?|"
     r"minutes?|mins?|hours?|hrs?|h)(?!\w)",
     re.IGNORECASE,
@@ -110,10 +112,9 @@ def _durations(text: str) -> Iterator[Recognised]:
         count, unit = match["count"].lower(), match["unit"].lower()
         if len(count) > MAX_DIGITS:
             continue
-        named = Decimal("0.5") if count == "half an" else Decimal(_NAMED.get(count, 1))
-        number = Decimal(count) if count[0].isdigit() else named
-        seconds = number * _SECONDS[unit if unit == "h" else unit.rstrip("s")]
-        yield match.start(), match.end(), "duration", [("duration", seconds)]
+        number = Decimal(count) if count[0].isdigit() else Decimal(_NAMED[count])
+        per = _SECONDS[unit if unit == "h" else unit.rstrip("s")]
+        yield match.start(), match.end(), "duration", [(f"in {per}.only", number * per)]
 
 
 # Money: another currency is another kind.
@@ -121,8 +122,8 @@ def _durations(text: str) -> Iterator[Recognised]:
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 _CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY"
 _MONEY = re.compile(
-    rf"(?<![\w.,:/-])(?:(?P<sign>[$€£¥])\s?(?P<after>{_ONE_MEANING}\d+(?:,\d{{3}})*(?:\.\d+)?)|"
-    rf"(?P<before>{_ONE_MEANING}\d+(?:,\d{{3}})*(?:\.\d+)?)\s?(?P<code>{_CODES}|dollars|euros))(?![\w:/]|[.,]\d)",
+    rf"(?<![\w.,:/-])(?:(?P<sign>[$€£¥])\s?(?P<after>{_ONE_MEANING}[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?)|"
+    rf"(?P<before>{_ONE_MEANING}[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?)\s?(?P<code>{_CODES}|dollars|euros))(?![\w:/]|[.,][0-9])",
     re.IGNORECASE,
 )
 _NAMES = {"DOLLARS": "USD", "EUROS": "EUR"}
@@ -160,15 +161,15 @@ def _quotations(text: str, own: str) -> Iterator[Recognised]:
                 ways = [("quotation", Said(inner))] if inner.strip() else []
                 if ways and "\\" in inner:
                     ways.append(("escaped", Said(inner.replace("\\n", "\n").replace("\\t", "\t"))))
-                if ways and not _broken(own, start, at):
+                if ways and not _broken(text, start, at):
                     yield start, at + 1, "quoted", ways
                 break
 
 
-def _broken(own: str, start: int, end: int) -> bool:
-    """Whether a quotation has its own marks inside, other than as an apostrophe in a word: then it may be two."""
+def _broken(text: str, start: int, end: int) -> bool:
+    """Whether a quotation has a mark inside that may begin or end one, so that it may be two."""
     return any(
-        own[at] in (own[start], own[end]) and not (own[at] in "'’" and own[at - 1].isalnum() and own[at + 1].isalnum())
+        text[at] == "'" and _sides(text, at) is None and not (text[at - 1].isalnum() and text[at + 1].isalnum())
         for at in range(start + 1, end)
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Any
 
@@ -52,6 +52,8 @@ class Induced:
     fixed: Mapping[Path, Any]
     said: tuple[str, ...]
     """What stood in the slots."""
+    chosen: Mapping[Path, Any] = field(default_factory=dict)
+    """The arguments that are one of several values, as the slots said."""
 
     def text(self) -> str:
         """This as JSON, to be kept."""
@@ -62,6 +64,7 @@ class Induced:
                 "bindings": [[path, sorted(readings)] for path, readings in self.bindings.items()],
                 "fixed": [[path, value] for path, value in self.fixed.items()],
                 "said": self.said,
+                "chosen": [[path, value] for path, value in self.chosen.items()],
             },
             ensure_ascii=False,
         )
@@ -75,7 +78,8 @@ class Induced:
             for path, readings in raw["bindings"]
         }
         template = Template(tuple(raw["words"]), tuple(raw["kinds"]))
-        return Induced(template, bindings, {tuple(p): v for p, v in raw["fixed"]}, tuple(raw["said"]))
+        fixed, chosen = ({tuple(path): value for path, value in raw[name]} for name in ("fixed", "chosen"))
+        return Induced(template, bindings, fixed, tuple(raw["said"]), chosen)
 
 
 def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -138,7 +142,12 @@ def induce(words: Sequence[str], spans: Sequence[Span], arguments: Any) -> Induc
         raise Unexplained("words explain an argument only beside others")
     fixed = {path: value for path, value in leaves.items() if path not in bindings}
     template = Template(_with_slots(words, chosen), tuple(span.kind for span in chosen))
-    induced = Induced(template, bindings, fixed, tuple(span.said for span in chosen))
+    picked = {
+        path: leaves[path]
+        for path, readings in bindings.items()
+        if all(chosen[index].kind.startswith("choice ") for parts, _ in readings for index, _ in parts)
+    }
+    induced = Induced(template, bindings, fixed, tuple(span.said for span in chosen), picked)
     back = fill(bindings, fixed, chosen)
     if dict(scalars(back)) != leaves:
         raise Unexplained("putting the arguments back does not give the call")
