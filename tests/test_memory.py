@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metier.capability import Capability
-from metier.memory import FILE_NAME, Remembered, TaskMemory, answer_from, normalize_task
+from metier.memory import FILE_NAME, Remembered, TaskMemory, answer_from, normalize_task, task_key
 
 TASK = "What's John's salary?"
 OUTPUT = {"employee_id": "EMP001", "name": "John Smith", "salary": 85000, "currency": "USD", "bonus": None}
@@ -338,3 +338,27 @@ def test_solved_tasks_are_told_by_capability_and_anew_after_a_change(tmp_path: P
     memory.forget("What is A?")
     assert memory.solved() == {"get_a": ("what is a again",)}
     memory.close()
+
+
+def test_what_differed_between_tasks_that_were_worded_alike_may_differ_again(tmp_path: Path) -> None:
+    memory = TaskMemory(tmp_path)
+    people = {"Ann": (1, 20, True), "Bo": (2, 5, True)}
+    for name, (number, leave, here) in people.items():
+        output = {"id": number, "name": name, "pay": 100 * number, "leave": leave, "here": here}
+        text = json.dumps(output)
+        assert memory.remember(
+            f"Pay of {name}?", "pay", 1, {"name": name}, text, f"{name} earns {output['pay']}.", "read"
+        )
+    first, second = (task_key(f"Pay of {name}?") for name in people)
+
+    def told(alike: tuple[bytes, ...], **changed: Any) -> str:
+        wording = memory.wording(second, "Pay of Cy?", {"name": "Cy"}, alike)
+        assert wording is not None
+        output = {"id": 3, "name": "Cy", "pay": 7, "leave": 9, "here": True, **changed}
+        return answer_from(wording, json.dumps(output), output)
+
+    assert told((first, second)) == "Cy earns 7."
+    assert told(()).startswith("id: 3\n")  # one task alone says nothing of the rest
+    assert told((first, second), here=False).startswith("id: 3\n")
+    assert told((first, second), leave=-1).startswith("id: 3\n")
+    assert told((first, second), leave=None).startswith("id: 3\n")

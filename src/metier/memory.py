@@ -30,6 +30,8 @@ FILE_NAME = "memory.sqlite"
 LAYOUT = 3
 SEARCHED = 64
 """Solved tasks of one capability that retrieval gets to see."""
+WORDED_ALIKE = 8
+"""Solved tasks, the latest, that say which differences between outputs make none to the words."""
 TABLES = """
 CREATE TABLE solved (
   task_sha256 BLOB PRIMARY KEY, task TEXT NOT NULL, capability TEXT NOT NULL, version INTEGER NOT NULL,
@@ -100,6 +102,8 @@ class Remembered:
     """What the words say of the arguments, as `recall.templates` keeps it."""
     gone: frozenset[str] = frozenset()
     """Words of the solved task, and of its arguments, that this one does not have: its wording may not have them."""
+    varied: frozenset[str] = frozenset()
+    """Paths of the output at which solved tasks differed and were worded alike all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,10 +352,11 @@ class TaskMemory:
         )
         return [(s, k, c, v, d or "", f, i) for s, k, c, v, d, f, i in self.store.read(query, (after,))]
 
-    def wording(self, key: bytes, task: str, input: Any) -> Remembered | None:
+    def wording(self, key: bytes, task: str, input: Any, alike: Sequence[bytes] = ()) -> Remembered | None:
         """How a solved task, by its key, was answered, for a `task` and an `input` of the same capability.
 
-        None where the task is not known any more.
+        `alike` are the keys of others that were solved in the same way; what differed between their outputs without
+        making a difference to the words need not be the same. None where the task is not known any more.
         """
         query = "SELECT task, input, capability, version, template, output, answer, effects FROM solved"
         query += " WHERE task_sha256 = ?"
@@ -359,8 +364,26 @@ class TaskMemory:
             gone = (
                 frozenset() if _parsed(old) == input else _all_words(solved, old) - _all_words(task, json.dumps(input))
             )
-            return Remembered(id, version, input, template, output or None, answer or None, effects, gone=gone)
+            varied = self._varied(template, output, alike)
+            return Remembered(
+                id, version, input, template, output or None, answer or None, effects, gone=gone, varied=varied
+            )
         return None
+
+    def _varied(self, template: str | None, output: str | None, alike: Sequence[bytes]) -> frozenset[str]:
+        """The paths at which outputs differ that the same template words, as far as they have the same paths."""
+        keys = alike[-WORDED_ALIKE:]
+        if not template or not output or not keys:
+            return frozenset()
+        marks = ", ".join("?" * len(keys))
+        query = f"SELECT output FROM solved WHERE task_sha256 IN ({marks}) AND template = ?"  # noqa: S608
+        own = dict(leaves(_parsed(output)))
+        found: set[str] = set()
+        for (text,) in self.store.read(query, (*keys, template)):
+            other = dict(leaves(_parsed(text)))
+            if other.keys() == own.keys():
+                found |= {path for path, value in other.items() if path is not None and value != own[path]}
+        return frozenset(found)
 
     def count(self) -> int:
         """How many solved tasks are kept."""
@@ -551,7 +574,8 @@ def answer_from(remembered: Remembered, output_text: str, output: Any) -> str:
 
     The same output gets the same answer. For another one the template is filled; without one that fits, the output
     itself is the answer. A learned template fits an output that differs from the old one only in what it shows, with
-    numbers of the same sign: any other difference may be in the words around ("on leave", "over budget").
+    numbers of the same sign: any other difference may be in the words around ("on leave", "over budget"). Where solved
+    tasks differed and were worded alike, that was not so.
     """
     if remembered.answer is not None and output_text == remembered.output_text and not remembered.gone:
         return remembered.answer
@@ -569,11 +593,12 @@ def _fits(remembered: Remembered, output: Any, shown: set[str]) -> bool:
     if remembered.output_text is None:
         return True  # an author's template is meant for every output
     old = _parsed(remembered.output_text)
-    for path in shown:
+    free = shown | remembered.varied
+    for path in free:
         before, after = look_up(old, path), look_up(output, path)
-        if not _alike(before, after):
+        if not _alike(before, after) and not (path not in shown and before == after):
             return False
-    same: bool = _blanked(old, shown) == _blanked(output, shown)
+    same: bool = _blanked(old, free) == _blanked(output, free)
     return same
 
 

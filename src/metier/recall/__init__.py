@@ -193,7 +193,8 @@ class Recall:
             conditions=tuple(holding),
             signature=best.family.signature(),
         )
-        return way, capability, self._memory.wording(solved.key, reader.words.text, arguments)
+        others = [other.key for other in best.family.solved]
+        return way, capability, self._memory.wording(solved.key, reader.words.text, arguments, others)
 
     def _is_trusted(self, fit: Fit, conditions: Conditions) -> bool:
         trusted = conditions.trusted("template", fit.family, self._families.agreed(fit.family))
