@@ -52,7 +52,7 @@ def test_the_settings_name_a_folder(folder: Path, tmp_path: Path) -> None:
     (library.path / "metier.toml").write_text(f'[model]\nembedding = "model2vec:{folder}"\n', encoding="utf-8")
     with Runtime.open(library.path) as runtime:
         assert runtime.nearest("salary") == []
-        assert [vector.shape for vector in runtime._embedder(f"model2vec:{folder}").embed(["salary"])] == [(3,)]
+        assert [vector.shape for vector in runtime.finder._embedder(f"model2vec:{folder}").embed(["salary"])] == [(3,)]
 
 
 @pytest.mark.parametrize(("name", "told"), [("model2vec:/no/such", "there is no folder"), ("model2vec:{}", "no model")])
