@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,7 @@ class Finder:
             found = self._searches().serving().nearest(task, k)
             self._searches().completed()
             return found
-        known = self._library.capabilities()
-        live = {c.id: c for c in known if c.live}
-        with self._lock:
-            index = self._indexes().serving()
-            index.refresh(live.values(), self._solved(known))
+        with self._current() as (index, live):
             self._indexes().completed()
             return [(live[id], score) for id, score in index.nearest(task, k)]
 
@@ -87,11 +83,7 @@ class Finder:
         if self._library.is_large():
             log.warning("%s is too large to compare all its capabilities with each other", self._library.path)
             return []
-        known = self._library.capabilities()
-        live = {c.id: c for c in known if c.live}
-        with self._lock:
-            index = self._indexes().serving()
-            index.refresh(live.values(), self._solved(known))
+        with self._current() as (index, live):
             pairs = index.alike(ALIKE, LIKENESS)
         return [(live[a], live[b], cosine) for a, b, cosine in pairs]
 
@@ -102,10 +94,7 @@ class Finder:
         """
         if self._library.is_large():
             return self._searches().serving().sample()
-        known = self._library.capabilities()
-        with self._lock:
-            index = self._indexes().serving()
-            index.refresh([c for c in known if c.live], self._solved(known))
+        with self._current() as (index, _):
             return index.embedded()
 
     def chances(self, scores: Sequence[float]) -> list[float]:
@@ -132,6 +121,16 @@ class Finder:
                 spaces.close()
         if self._calibration is not None:
             self._calibration.close()
+
+    @contextlib.contextmanager
+    def _current(self) -> Iterator[tuple[CapabilityIndex, Mapping[str, Capability]]]:
+        """The index of a small library as it is now, for one thread at a time, with the live capabilities by id."""
+        known = self._library.capabilities()
+        live = {c.id: c for c in known if c.live}
+        with self._lock:
+            index = self._indexes().serving()
+            index.refresh(live.values(), self._solved(known))
+            yield index, live
 
     def _calibrated(self) -> Calibration:
         from metier.retrieval.calibration import Calibration
