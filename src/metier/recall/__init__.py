@@ -21,7 +21,7 @@ from metier.memory import Check, Learned, Remembered, TaskMemory, task_key
 from metier.outcomes import Ran
 from metier.recall.conditions import Conditions, fingerprint
 from metier.recall.decision import Condition, Decision, Tried, decision_json
-from metier.recall.entities import AsRead, Entities
+from metier.recall.entities import AsRead, AtOnce, Entities
 from metier.recall.families import Families, Fit, Solved
 from metier.recall.lesson import Lesson
 from metier.recall.moments import MOVING, dated, of_another_day
@@ -68,34 +68,39 @@ class Recall:
         known = list(self._known(task))
         live = {c.id: c for c in known if c.live}
         aliases = self._aliases.among(known)
-        conditions = Conditions(self._entities, self.trust, now, writes=allow_writes or self._writes)
-        with self._lock:
+        entities = AtOnce(self._entities)
+        conditions = Conditions(entities, self.trust, now, writes=allow_writes or self._writes)
+        words = words_of(task)
+
+        def read() -> Reader:
             self._refresh()
-            words = words_of(task)
-            reader = Reader(words, now, live, self._entities, self._families.choices.known)
-            return self._decided(task, words, reader, live, aliases, conditions)
+            return Reader(words, now, live, entities, self._families.choices.known)
+
+        return self._decided(task, words, read, live, aliases, conditions)
 
     def _decided(
         self,
         task: str,
         words: Words,
-        reader: Reader,
+        read: Callable[[], Reader],
         live: Mapping[str, Capability],
         aliases: Mapping[str, Alias],
         conditions: Conditions,
     ) -> Decision:
+        """`read` takes in what was learned since: an exact task whose arguments stay does not wait for that."""
         remembered = self._memory.recall(task, live, aliases)
         tried: list[Tried] = []
         if remembered is not None:
             capability = self._serving(remembered)
-            way, remembered = self._exact(task, reader, capability, remembered, conditions)
+            way, remembered = self._exact(task, read, capability, remembered, conditions)
             tried.append(way)
             if way.serves or _only_consent(way):
                 return _decision(task, tried, capability, remembered)
         if len(words.words) > MAX_WORDS:
             tried.append(_abstains(f"more than {MAX_WORDS} words"))
             return _decision(task, tried)
-        way, fitting, found = self._template(reader, live, aliases, conditions)
+        with self._lock:
+            way, fitting, found = self._template(read(), live, aliases, conditions)
         tried.append(way)
         if fitting is not None and found is not None and (way.serves or _only_consent(way)):
             return _decision(task, tried, fitting, found)
@@ -109,11 +114,16 @@ class Recall:
         return self._library.get(capability.id)
 
     def _exact(
-        self, task: str, reader: Reader, capability: Capability, remembered: Remembered, conditions: Conditions
+        self,
+        task: str,
+        read: Callable[[], Reader],
+        capability: Capability,
+        remembered: Remembered,
+        conditions: Conditions,
     ) -> tuple[Tried, Remembered]:
         """The same task again, with its arguments as the clock has them now."""
         holding = [conditions.live(capability)]
-        arguments, clock = self._by_the_clock(task, reader, capability, remembered, conditions)
+        arguments, clock = self._by_the_clock(task, read, capability, remembered, conditions)
         if remembered.data is not None:
             holding.append(conditions.same_data(capability, remembered.data))
         holding += [clock, conditions.schema(capability, arguments), conditions.consent(capability)]
@@ -123,7 +133,12 @@ class Recall:
         return way, remembered
 
     def _by_the_clock(
-        self, task: str, reader: Reader, capability: Capability, remembered: Remembered, conditions: Conditions
+        self,
+        task: str,
+        read: Callable[[], Reader],
+        capability: Capability,
+        remembered: Remembered,
+        conditions: Conditions,
     ) -> tuple[Any, Condition]:
         """The arguments of an exact task, worked out again where what its words mean moves with the clock."""
         if remembered.day in (None, conditions.day):
@@ -139,11 +154,13 @@ class Recall:
             induced = Induced.of(remembered.induced or "")
             if any(_could_move(value) for value in induced.fixed.values()):
                 raise Unexplained("an argument that is not in the words may be of another day")
-            fits = self._families.fitting(reader.words.words, reader.spans_at)
-            fit = next(
-                f for f in fits if f.family.capability == capability.id and f.family.template == induced.template
-            )
-            return self._families.arguments(fit), Condition("by the clock", True, "worked out again")
+            with self._lock:
+                reader = read()
+                fits = self._families.fitting(reader.words.words, reader.spans_at)
+                fit = next(
+                    f for f in fits if f.family.capability == capability.id and f.family.template == induced.template
+                )
+                return self._families.arguments(fit), Condition("by the clock", True, "worked out again")
         except Unexplained as error:
             return remembered.input, Condition("by the clock", False, str(error))
         except (ValueError, KeyError, TypeError, StopIteration):
@@ -255,15 +272,16 @@ class Recall:
                 agreed = way.capability == ran.capability and _same_arguments(way.input, ran.input)
                 checks.append(self.trust.checked(way.judged_as, way.capability, way.signature, agreed=agreed))
         words = words_of(task)
-        reader = Reader(
-            words, now, {capability.id: capability}, AsRead(self._entities, ran), self._families.choices.known
-        )
+        with self._lock:
+            self._refresh()
+            choices = self._families.choices.known
+        reader = Reader(words, now, {capability.id: capability}, AsRead(self._entities, ran), choices)
         induced: str | None = None
         if len(words.words) <= MAX_WORDS:
             try:
                 induced = induce(words.words, reader.spans_for(capability), ran.input).text()
-            except (Unexplained, RecursionError) as error:
-                log.info("no template of %r: %s", task[:80], error)
+            except (Unexplained, RecursionError):
+                log.info("the words of the task of run %s make no template", run_id)
         learned = Learned(run_id, now.date().isoformat(), fingerprint(capability, self._entities), induced)
         self._memory.remember(
             task, ran.capability, ran.version, ran.input, ran.output_text, answer, capability.effects,

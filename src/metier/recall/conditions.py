@@ -10,7 +10,7 @@ from typing import Any
 from metier import schemas
 from metier.capability import Capability
 from metier.recall.decision import Condition
-from metier.recall.entities import EMPTY, Entities
+from metier.recall.entities import EMPTY, AtOnce, Entities
 from metier.recall.families import Family, Fit, Solved
 from metier.recall.moments import MOVING, of_another_day
 from metier.recall.trust import Trust
@@ -19,7 +19,7 @@ from metier.recall.trust import Trust
 class Conditions:
     """The conditions for one task at one time. `writes`: whether what changes data may be repeated."""
 
-    def __init__(self, entities: Entities, trust: Trust, now: datetime, *, writes: bool) -> None:
+    def __init__(self, entities: AtOnce, trust: Trust, now: datetime, *, writes: bool) -> None:
         self._entities, self._trust, self._writes = entities, trust, writes
         self.day = now.date().isoformat()
 
@@ -71,7 +71,7 @@ class Conditions:
         return Condition("changes nothing unasked", allowed, "" if allowed else f"{capability.id} changes data")
 
 
-def fingerprint(capability: Capability, entities: Entities) -> str:
+def fingerprint(capability: Capability, entities: Entities | AtOnce) -> str:
     """What a capability may touch and the columns of its data, as JSON."""
     asks = capability.permissions.model_dump(mode="json", exclude_unset=True)
     return schemas.canonical([asks, {name: source.shape for name, source in entities.sources(capability)}])

@@ -1,17 +1,22 @@
 """What the data that a capability declares calls things: the values that a word of a task may stand for.
 
 Read by the host, never more than the capability and the operator's policy allow, and again only when a file changed.
+Of what changed only the values that are new are taken apart into words.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import re
 import sqlite3
 import threading
+import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +34,8 @@ MAX_VALUES = 50_000
 MAX_CHARACTERS, MAX_PHRASE = 80, 10
 """A longer value is a text and names nothing; in words."""
 BUSY_SECONDS = 0.05
+SETTLED_NS = 100_000_000
+"""Age of a change from which on a file's stamp tells the next one: file systems count time in ticks of some 10 ms."""
 
 Phrase = tuple[str, ...]
 
@@ -41,6 +48,9 @@ class Source:
     """Its columns: other ones make other data of it."""
     names: Mapping[Phrase, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     longest: int = 0
+    """Words that a name has at most."""
+    columns: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    """The texts in each column; none where the names are not kept."""
 
 
 NOTHING = Source("unreadable")
@@ -57,7 +67,7 @@ class Entities:
         self._roots, self._policy = roots, policy
         self._stores = {name: path for name, url in stores.items() if (path := _sqlite_path(url, library)) is not None}
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Any, Source]] = {}
+        self._known: dict[str, tuple[_Stamp | None, bytes | None, Source]] = {}
 
     def sources(self, capability: Capability) -> list[tuple[str, Source]]:
         """The sources that a capability declares and may read, each with its name."""
@@ -78,22 +88,48 @@ class Entities:
                 yield file.root, file.path
 
     def _file(self, root: str, path: str) -> Source:
-        place = self._roots[root] / path
-        stamp = _stamp(place)
         host = HostFiles({root: self._roots[root]}, MAX_BYTES)
-        return self._kept(f"{root}/{path}", stamp, lambda: _file_source(host, root, path))
+
+        def read(digest: bytes | None, before: Source) -> tuple[bytes | None, Source]:
+            try:
+                content = host.read(root, path)
+            except FileError:
+                return None, NOTHING
+            now = hashlib.sha256(content).digest()
+            return now, before if now == digest else _parsed(content, path, before)
+
+        return self._kept(f"{root}/{path}", (self._roots[root] / path,), read)
 
     def _table(self, store: str, table: str) -> Source:
         path = self._stores[store]
-        stamp = (_stamp(path), _stamp(path.with_name(path.name + "-wal")))
-        return self._kept(f"{store}.{table}", stamp, lambda: _table_source(path, table))
+        files = (path, path.with_name(path.name + "-wal"))
+        return self._kept(f"{store}.{table}", files, lambda _, before: (None, _table_source(path, table, before)))
 
-    def _kept(self, name: str, stamp: Any, read: Any) -> Source:
+    def _kept(self, name: str, files: Sequence[Path], read: _Read) -> Source:
+        """A source as its files have it now; read again when their stamp changed, or may not show the last change."""
         with self._lock:
-            known = self._known.get(name)
-            if known is None or known[0] != stamp:
-                known = self._known[name] = (stamp, read())
-            return known[1]
+            stamp = tuple(_stamp(file) for file in files)
+            known, digest, source = self._known.get(name, (None, None, NOTHING))
+            if known != stamp:
+                settled = time.time_ns() - max(found[0] for found in stamp) > SETTLED_NS
+                digest, source = read(digest, source)
+                self._known[name] = (stamp if settled else None, digest, source)
+            return source
+
+
+class AtOnce:
+    """The names in the data as one decision finds them, each capability's read once."""
+
+    def __init__(self, entities: Entities) -> None:
+        self._entities = entities
+        self._sources: dict[str, list[tuple[str, Source]]] = {}
+
+    def sources(self, capability: Capability) -> list[tuple[str, Source]]:
+        """As `Entities.sources`."""
+        key = f"{capability.id}@{capability.version}"
+        if key not in self._sources:
+            self._sources[key] = self._entities.sources(capability)
+        return self._sources[key]
 
 
 class AsRead:
@@ -123,12 +159,18 @@ def entity_at(
                 yield end, f"{name} {column}", values
 
 
-def _stamp(path: Path) -> Any:
+_Stamp = tuple[tuple[int, int, int], ...]
+"""Of each file when it was changed, its size and its number; zeros where there is none."""
+_Read = Callable[[bytes | None, Source], tuple[bytes | None, Source]]
+"""What a source is now, with a digest of its bytes, from the digest and the source that were known."""
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+        return 0, 0, 0
+    return max(status.st_mtime_ns, status.st_ctime_ns), status.st_size, status.st_ino
 
 
 def _sqlite_path(url: str, library: Path) -> Path | None:
@@ -136,42 +178,40 @@ def _sqlite_path(url: str, library: Path) -> Path | None:
     return library / path if mark and url.startswith("sqlite") and path else None
 
 
-def _file_source(host: HostFiles, root: str, path: str) -> Source:
-    try:
-        return _parsed(host.read(root, path), path)
-    except FileError:
-        return NOTHING
-
-
-def _parsed(content: bytes, path: str) -> Source:
+def _parsed(content: bytes, path: str, before: Source = NOTHING) -> Source:
     try:
         text = content.decode("utf-8")
         if path.endswith(".json"):
-            return _source(_json_columns(json.loads(text)))
+            return _source(_json_columns(json.loads(text)), before)
         rows = list(csv.reader(io.StringIO(text)))
     except (ValueError, csv.Error, RecursionError):
         return NOTHING
-    return _tabular(rows[0] if rows else [], rows[1:])
+    return _tabular(rows[0] if rows else [], rows[1:], before)
 
 
-def _table_source(path: Path, table: str) -> Source:
+def _table_source(path: Path, table: str, before: Source) -> Source:
     quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
     where = f"file:{urllib.parse.quote(str(path))}?mode=ro"
     try:
         with closing(sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS)) as connection:
             cursor = connection.execute(f"SELECT * FROM {quoted} LIMIT ?", (MAX_VALUES + 1,))  # noqa: S608 - a name of the manifest, quoted
-            return _tabular([column[0] for column in cursor.description], cursor.fetchall())
+            return _tabular([column[0] for column in cursor.description], cursor.fetchall(), before)
     except (sqlite3.Error, ValueError):
         return NOTHING
 
 
-def _tabular(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Source:
+def _tabular(header: Sequence[str], rows: Sequence[Sequence[Any]], before: Source) -> Source:
     columns: dict[str, set[str]] = {name: set() for name in header}
-    for row in rows[: MAX_VALUES + 1]:
+    counted = rows[: MAX_VALUES + 1]
+    if all(len(row) == len(header) for row in counted):
+        for name, values in zip(header, zip(*counted, strict=True), strict=False):
+            columns[name].update(value for value in values if isinstance(value, str))
+        return _source(columns, before)
+    for row in counted:
         for name, value in zip(header, row, strict=False):
             if isinstance(value, str):
                 columns[name].add(value)
-    return _source(columns)
+    return _source(columns, before)
 
 
 def _json_columns(value: Any) -> dict[str, set[str]]:
@@ -191,24 +231,41 @@ def _json_columns(value: Any) -> dict[str, set[str]]:
     return columns
 
 
-def _source(columns: Mapping[str, set[str]]) -> Source:
+def _source(columns: Mapping[str, set[str]], before: Source) -> Source:
+    """The names in columns, made of those that the same data had `before` and of what is new or gone in it."""
     shape = json.dumps(sorted(columns))
     if sum(len(values) for values in columns.values()) > MAX_VALUES:
         return Source(shape)
-    names: dict[Phrase, dict[str, set[str]]] = {}
-    longest = 0
-    for column, values in columns.items():
-        for value in values:
+    changed: dict[Phrase, dict[str, set[str]]] = {}
+    longest = before.longest if before.names else 0
+    for column in columns.keys() | before.columns.keys():
+        now, then = columns.get(column, set()), before.columns.get(column, set())
+        for value in now ^ then:
             for way, words in _names_of(value):
-                names.setdefault(words, {}).setdefault(f"{column} {way}", set()).add(value)
-                longest = max(longest, len(words))
-    frozen = {words: {column: frozenset(found) for column, found in where.items()} for words, where in names.items()}
-    return Source(shape, frozen, longest)
+                if words not in changed:
+                    changed[words] = {key: set(values) for key, values in before.names.get(words, {}).items()}
+                values = changed[words].setdefault(f"{column} {way}", set())
+                if value in now:
+                    values.add(value)
+                    longest = max(longest, len(words))
+                else:
+                    values.discard(value)
+    names = dict(before.names)
+    for words, where in changed.items():
+        names[words] = {column: frozenset(values) for column, values in where.items() if values}
+        if not names[words]:
+            del names[words]
+    return Source(shape, names, longest, columns)
+
+
+_LETTER = re.compile("[A-Za-z]")
 
 
 def _names_of(value: str) -> Iterator[tuple[str, Phrase]]:
     """The words by which a value may be called: all of it, or a person's first or last name, also of an address."""
     if not value or len(value) > MAX_CHARACTERS or "\n" in value:
+        return
+    if value.isascii() and _LETTER.search(value) is None:
         return
     whole = phrase(value)
     if whole and len(whole) <= MAX_PHRASE and any(word[0].isalpha() for word in whole):

@@ -8,7 +8,7 @@ from typing import Any
 
 from metier.capability import Capability
 from metier.recall.choices import Phrase, choice_kind
-from metier.recall.entities import AsRead, Entities, Source, entity_at
+from metier.recall.entities import AsRead, AtOnce, Entities, Source, entity_at
 from metier.recall.slots import Said, Span, typed_spans
 from metier.recall.words import Words, phrase
 
@@ -36,7 +36,7 @@ class Reader:
         words: Words,
         now: datetime,
         live: Mapping[str, Capability],
-        entities: Entities | AsRead,
+        entities: Entities | AtOnce | AsRead,
         known: Known,
     ) -> None:
         self.words, self._known = words, known
