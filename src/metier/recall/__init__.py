@@ -6,10 +6,12 @@ same meaning. Each serves only if every condition holds; whatever is in doubt go
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +35,9 @@ from metier.recall.words import MAX_WORDS, Words, words_of
 __all__ = ["Condition", "Decision", "Lesson", "Recall", "Tried", "decision_json"]
 
 log = logging.getLogger(__name__)
+
+MANY = 5_000
+"""Solved tasks from which on taking them in is worth a full look for garbage."""
 
 
 class Recall:
@@ -297,14 +302,30 @@ class Recall:
             self._state = (rewritten, 0)
         if latest <= self._state[1]:
             return
-        for seq, key, capability, version, day, data, text in self._memory.learned(self._state[1]):
-            self._state = (rewritten, max(seq, self._state[1]))
-            try:
-                induced = Induced.of(text)
-            except (ValueError, KeyError, TypeError):
-                continue
-            self._families.add(Solved(capability, version, induced, day, data or "", key))
+        rows = self._memory.learned(self._state[1])
+        with _uncollected() if len(rows) > MANY else nullcontext():
+            for seq, key, capability, version, day, data, text in rows:
+                self._state = (rewritten, max(seq, self._state[1]))
+                try:
+                    induced = Induced.of(text)
+                except (ValueError, KeyError, TypeError):
+                    continue
+                self._families.add(Solved(capability, version, induced, day, data or "", key))
         self._state = (rewritten, latest)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """While nothing but what is kept is made, garbage is looked for once, at the end."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect()
 
 
 def _unsaid(task: str, remembered: Remembered) -> list[Any]:

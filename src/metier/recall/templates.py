@@ -6,6 +6,7 @@ tasks with the same template leave what they have in common, and only what all t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from metier.recall.moments import dated
 from metier.recall.slots import MOMENT_FORMS, Span, written
 
 MAX_ARGUMENTS = 32
+ALIKE = 4_096
+"""Ways of making arguments that are kept at hand."""
 PRIORITY = ("money", "percent", "date", "email", "named", "quoted", "choice", "entity", "duration", "time", "number")
 """Of kinds that explain an argument by the same words, the first; of spans, the longest."""
 
@@ -73,13 +76,19 @@ class Induced:
     def of(text: str) -> Induced:
         """What `text` made. Raises ValueError, KeyError or TypeError for anything else."""
         raw = json.loads(text)
-        bindings = {
-            tuple(path): frozenset((tuple((int(i), str(w)) for i, w in parts), str(form)) for parts, form in readings)
-            for path, readings in raw["bindings"]
-        }
+        bindings = _bindings(json.dumps(raw["bindings"]))
         template = Template(tuple(raw["words"]), tuple(raw["kinds"]))
         fixed, chosen = ({tuple(path): value for path, value in raw[name]} for name in ("fixed", "chosen"))
         return Induced(template, bindings, fixed, tuple(raw["said"]), chosen)
+
+
+@functools.lru_cache(ALIKE)
+def _bindings(text: str) -> Mapping[Path, frozenset[Reading]]:
+    """Bindings as JSON, read back: one object for the many tasks that have the same."""
+    return {
+        tuple(path): frozenset((tuple((int(i), str(w)) for i, w in parts), str(form)) for parts, form in readings)
+        for path, readings in json.loads(text)
+    }
 
 
 def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
