@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from metier import schemas
 from metier.aliases import Alias, Aliases
@@ -28,6 +28,7 @@ from metier.recall.families import Families, Fit, Solved
 from metier.recall.lesson import Lesson
 from metier.recall.moments import MOVING, dated, of_another_day
 from metier.recall.reading import Reader
+from metier.recall.semantic import Wordings
 from metier.recall.templates import Induced, Unexplained, induce, same, scalars
 from metier.recall.trust import Trust
 from metier.recall.words import MAX_WORDS, Words, words_of
@@ -60,6 +61,7 @@ class Recall:
         self._entities, self.trust = entities, trust
         self._writes = writes
         self._families = Families()
+        self._wordings = Wordings(self._families)
         self._state = (-1, 0)
         self._lock = threading.RLock()
 
@@ -105,10 +107,17 @@ class Recall:
             tried.append(_abstains(f"more than {MAX_WORDS} words"))
             return _decision(task, tried)
         with self._lock:
-            way, fitting, found = self._template(read(), live, aliases, conditions)
+            reader = read()
+            way, fitting, found = self._template(reader, live, aliases, conditions)
         tried.append(way)
         if fitting is not None and found is not None and (way.serves or _only_consent(way)):
             return _decision(task, tried, fitting, found)
+        if fitting is None:
+            with self._lock:
+                way, fitting, found = self._semantic(reader, live, aliases, conditions)
+            tried.append(way)
+            if way.serves:
+                return _decision(task, tried, fitting, found)
         return _decision(task, tried)
 
     def _serving(self, remembered: Remembered) -> Capability:
@@ -179,6 +188,27 @@ class Recall:
         fits = [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
         if not fits:
             return self._no_family(reader), None, None
+        return self._served("template", fits, reader, aliases, conditions)
+
+    def _semantic(
+        self, reader: Reader, live: Mapping[str, Capability], aliases: Mapping[str, Alias], conditions: Conditions
+    ) -> tuple[Tried, Capability | None, Remembered | None]:
+        """Other words of the same meaning: the one family that fits, and what holds of it."""
+        fits = self._wordings.fitting(reader.words, reader.spans_at)
+        fits = [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
+        if not fits:
+            return self._no_wording(reader), None, None
+        return self._served("semantic", fits, reader, aliases, conditions)
+
+    def _served(
+        self,
+        route: Literal["template", "semantic"],
+        fits: Sequence[Fit],
+        reader: Reader,
+        aliases: Mapping[str, Alias],
+        conditions: Conditions,
+    ) -> tuple[Tried, Capability | None, Remembered | None]:
+        """The family that fits best, and what holds of it. Of other wordings all have to say the same."""
         made = [self._made(fit) for fit in fits]
         says = [
             (fit.family.capability, problem, None if problem else schemas.canonical(arguments))
@@ -188,11 +218,11 @@ class Recall:
         rivals = [
             fit
             for fit, said in zip(fits, says, strict=True)
-            if fit.literal == fits[first].literal and said != says[first]
+            if (route == "semantic" or fit.literal == fits[first].literal) and said != says[first]
         ]
         arguments, problem = made[first]
         alike = [fit for fit, said in zip(fits, says, strict=True) if said == says[first]]
-        best = max(alike, key=lambda fit: (self._is_trusted(fit, conditions), fit.literal))
+        best = max(alike, key=lambda fit: (self._is_trusted(route, fit, conditions), fit.literal))
         solved = best.family.latest
         capability, arguments = self._now_serving(solved, arguments, aliases)
         holding = [
@@ -200,14 +230,16 @@ class Recall:
             conditions.live(capability),
             conditions.goes_together(best.family),
             conditions.parsed(problem),
-            conditions.trusted("template", best.family, self._families.agreed(best.family)),
+            conditions.trusted(route, best.family, self._families.agreed(best.family)),
             conditions.of_this_day(solved, reader.words.text),
             conditions.same_data(capability, solved.data),
         ]
+        if route == "semantic":
+            holding.append(conditions.changes_nothing(capability))
         if problem is None:
             holding += [conditions.schema(capability, arguments), conditions.consent(capability)]
         way = Tried(
-            "template",
+            route,
             capability.id,
             None if problem else arguments,
             best.family.template.pattern(),
@@ -218,8 +250,8 @@ class Recall:
         others = [other.key for other in best.family.solved]
         return way, capability, self._memory.wording(solved.key, reader.words.text, arguments, others)
 
-    def _is_trusted(self, fit: Fit, conditions: Conditions) -> bool:
-        trusted = conditions.trusted("template", fit.family, self._families.agreed(fit.family))
+    def _is_trusted(self, route: str, fit: Fit, conditions: Conditions) -> bool:
+        trusted = conditions.trusted(route, fit.family, self._families.agreed(fit.family))
         return trusted.holds and conditions.goes_together(fit.family).holds
 
     def _made(self, fit: Fit) -> tuple[Any, str | None]:
@@ -250,6 +282,20 @@ class Recall:
             conditions=(
                 Condition("every word accounted for", False, f"no template has {' '.join(words[reached:][:8])!r} here"),
             ),
+        )
+
+    def _no_wording(self, reader: Reader) -> Tried:
+        """Which solved task has most words in common with this one, and the words that only one of them has."""
+        nearest = self._wordings.nearest(reader.words)
+        why = "no solved task has these words in another form"
+        if nearest is not None and nearest.missing:
+            why += f"; the nearest also has {', '.join(map(repr, nearest.missing[:8]))}"
+        return Tried(
+            "semantic",
+            None,
+            template=nearest.family.template.pattern() if nearest is not None else None,
+            left_over=nearest.left_over if nearest is not None else reader.words.words,
+            conditions=(_unaccounted(why),),
         )
 
     # Learning
@@ -299,6 +345,7 @@ class Recall:
         rewritten, latest = self._memory.state()
         if rewritten != self._state[0]:
             self._families = Families()
+            self._wordings = Wordings(self._families)
             self._state = (rewritten, 0)
         if latest <= self._state[1]:
             return

@@ -62,6 +62,10 @@ class Conditions:
         same = _same_shapes(fingerprint(capability, self._entities), data)
         return Condition("permissions and data as they were", same, "" if same else "they changed since it was solved")
 
+    def changes_nothing(self, capability: Capability) -> Condition:
+        sound = capability.effects in ("pure", "read")
+        return Condition("changes nothing", sound, "" if sound else f"{capability.id} changes data")
+
     def schema(self, capability: Capability, arguments: Any) -> Condition:
         broken = schemas.violation(capability.input_schema, arguments)
         return Condition("input as the contract says", broken is None, str(broken) if broken is not None else "")

@@ -153,6 +153,7 @@ class Families:
 
     def __init__(self) -> None:
         self._root = _Node(())
+        self.all: list[Family] = []
         self._labels: dict[str, str] = {}
         self._agreed: dict[tuple[str, str], set[tuple[str, ...]]] = {}
         self._seen: dict[Context, frozenset[Reading]] = {}
@@ -171,6 +172,7 @@ class Families:
         family = node.families.get(solved.capability)
         if family is None:
             family = node.families[solved.capability] = Family(solved.capability, solved.induced.template)
+            self.all.append(family)
         family.add(solved)
         seen = self._agreed.setdefault((solved.capability, signature(solved.induced)), set())
         if len(seen) < KEPT:

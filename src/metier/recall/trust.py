@@ -55,7 +55,8 @@ class Trust:
 
     def needed(self, route: str) -> int:
         """Agreements that a way of this route needs before it serves."""
-        return WHEN_OVER if (rate := self.wrong_rate(route)) is not None and rate > self._bound else 1
+        over = (rate := self.wrong_rate(route)) is not None and rate > self._bound
+        return WHEN_OVER if over else 2 if route == "semantic" else 1
 
     def wrong_rate(self, route: str) -> float | None:
         """The share of the route's latest checks in which the model said something else; None without any."""
