@@ -300,6 +300,7 @@ class TaskMemory:
         one, or by a version that has been taken back, is not known any more. Where nothing was solved, the examples of
         these capabilities count, unless two of them have this task.
         """
+        self._expire()
         return self._solved(task, capabilities, aliases) or self._examples.recall(
             normalize_task(task), capabilities, aliases
         )
