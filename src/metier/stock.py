@@ -69,10 +69,13 @@ class Stock:
         return self._catalogue.aliases()
 
     def recheck(self, ids: Sequence[str]) -> bool:
-        """Looks at these capabilities' folders; whether one is not as the catalogue has it, which is put right."""
+        """Looks at these capabilities' folders; whether one may not be as the catalogue has it, which is put right.
+
+        One that was written this moment is as it was read or not: its stamp cannot tell, so it counts as changed.
+        """
         known = self._catalogue.of(ids)
         changed = [id for id in ids if id not in known or self._stamp(id) != known[id].stamp]
-        stale = [entry for entry in map(self._entry, changed) if entry != known.get(entry.folder)]
+        stale = [entry for entry in map(self._entry, changed) if not entry.stamp or entry != known.get(entry.folder)]
         if stale:
             self._catalogue.note(stale)
         return bool(stale)
