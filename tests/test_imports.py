@@ -83,7 +83,7 @@ PEERS = {
     "model_clients": {"endpoints", "model_failures"},
     "model_failures": {"endpoints"},
     "memory": {"wording", "grounding", "aliases", "keeping"},
-    "recall": {"memory", "aliases", "library", "sandbox"},
+    "recall": {"memory", "aliases", "library", "sandbox", "journal"},
     "keeping": {"effects"},
     "grounding": {"wording"},
     "toolchains": {"sandbox"},

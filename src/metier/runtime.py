@@ -1,8 +1,8 @@
 """Metier in one file, top-down: recall → retrieve → decide (attempt.py) → run | mutate → answer → remember.
 
-A task that was solved before is answered from memory, without a model. Otherwise the nearest capabilities are
-retrieved, and a model with exactly two tools runs one of them or has a new one written, until it can answer. What one
-run explains is remembered, so that tomorrow the same task takes the first way.
+A task that was solved before, or of a kind that was, is answered from memory, without a model. Otherwise the nearest
+capabilities are retrieved, and a model with exactly two tools runs one of them or has a new one written, until it can
+answer. What one run explains is remembered, so that tomorrow such a task takes the first way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from metier import events
 from metier.aliases import Aliases
 from metier.approval import Always, Approver, NoApprover
 from metier.attempt import Attempt
-from metier.capability import Capability, Effects
+from metier.capability import Capability
 from metier.config import Settings, load_settings, root_paths
 from metier.errors import (
     ApprovalPending,
@@ -39,12 +38,13 @@ from metier.grounding import ground
 from metier.journal import FORGOTTEN, new_run_id
 from metier.keeping import Keeping
 from metier.library import Library
-from metier.memory import Check, SolvedTask, TaskMemory, answer_from, task_key
+from metier.memory import TaskMemory, answer_from, task_key
 from metier.model import ChatModel, chat_model, resolve_models
 from metier.outcomes import Failed, Mutation, Ran
 from metier.permissions import Permissions
 from metier.recall import Decision, Lesson, Recall
 from metier.recall.entities import Entities
+from metier.recall.lesson import journaled
 from metier.recall.trust import Trust
 from metier.replay import Comparison, replay
 from metier.runs import Runs
@@ -125,7 +125,7 @@ class Runtime:
         self.load, self.now = self._runs.load, self._runs.now
         self._state = self._runs.state
         self.keeping = Keeping.of(library.path, settings)
-        self.memory = TaskMemory(self._state, keeping=self.keeping, journaled=self._journaled)
+        self.memory = TaskMemory(self._state, keeping=self.keeping, journaled=lambda: journaled(self.journal, library))
         self.aliases = Aliases(library)
         self.finder = Finder(library, self.memory, self.aliases, self._state, embedding, settings.model)
         self.recall = Recall(
@@ -318,24 +318,6 @@ class Runtime:
         solver = self.library.get(run.capability, run.version)
         lesson = self.recall.learn(task, run, solver, text, self.now(), attempt.run_id, decision)
         return (run.run_id if lesson else None), lesson
-
-    def _journaled(self) -> tuple[list[SolvedTask], list[Check]]:
-        """The solved tasks that the journal knows of, of versions that there still are, and what models said of
-        memory."""
-        found, effects = [], dict[tuple[str, int], Effects | None]()
-        for s in self.journal.solved():
-            version = (s.capability, s.version)
-            if version not in effects:
-                effects[version] = None
-                with suppress(LibraryError):
-                    effects[version] = self.library.get(*version).effects
-            if (kind := effects[version]) is not None:
-                learned = lesson.learned if (lesson := Lesson.of(s.lesson)) is not None else None
-                found.append(
-                    SolvedTask(s.task, s.capability, s.version, s.input, s.output_text, s.answer, kind, s.at, learned)
-                )
-        lessons = [lesson for text in self.journal.lessons() if (lesson := Lesson.of(text)) is not None]
-        return found, [check for lesson in lessons for check in lesson.checks]
 
     # One capability, without a model
 

@@ -184,8 +184,7 @@ class Recall:
         self, reader: Reader, live: Mapping[str, Capability], aliases: Mapping[str, Alias], conditions: Conditions
     ) -> tuple[Tried, Capability | None, Remembered | None]:
         """The same words with other arguments: the one family that fits best, and what holds of it."""
-        fits = self._families.fitting(reader.words.words, reader.spans_at)
-        fits = [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
+        fits = _of(self._families.fitting(reader.words.words, reader.spans_at), live, aliases)
         if not fits:
             return self._no_family(reader), None, None
         return self._served("template", fits, reader, aliases, conditions)
@@ -194,8 +193,7 @@ class Recall:
         self, reader: Reader, live: Mapping[str, Capability], aliases: Mapping[str, Alias], conditions: Conditions
     ) -> tuple[Tried, Capability | None, Remembered | None]:
         """Other words of the same meaning: the one family that fits, and what holds of it."""
-        fits = self._wordings.fitting(reader.words, reader.spans_at)
-        fits = [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
+        fits = _of(self._wordings.fitting(reader.words, reader.spans_at), live, aliases)
         if not fits:
             return self._no_wording(reader), None, None
         return self._served("semantic", fits, reader, aliases, conditions)
@@ -400,6 +398,11 @@ def _could_move(value: Any) -> bool:
 
 def _numeral(leaf: Any) -> bool:
     return isinstance(leaf, str) and leaf[:1].isdigit()
+
+
+def _of(fits: Sequence[Fit], live: Mapping[str, Capability], aliases: Mapping[str, Alias]) -> list[Fit]:
+    """Those of capabilities that are in use, or that one in use answers for."""
+    return [fit for fit in fits if fit.family.capability in live or fit.family.capability in aliases]
 
 
 def _only_consent(way: Tried) -> bool:
